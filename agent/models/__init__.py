@@ -1,0 +1,80 @@
+"""The seam to a language model: one Protocol, its request, its reply and its errors."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.messages import Message, Usage
+
+__all__ = ["Completion", "Model", "ModelError", "Request", "ToolSpec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as the model sees it; `parameters` is a JSON schema with an object at its root."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request for a reply; `max_tokens` caps reasoning and content together."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_tokens: int = 32_768
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A whole reply; never a part of one."""
+
+    message: Message
+    usage: Usage | None
+    """None if the server reported none: the reservation then counts as spent."""
+    stop_reason: str
+    """`stop`, `tool_calls`, `length`, `content_filter`, or what the server said."""
+    request_id: str = ""
+
+
+class ModelError(Exception):
+    """A call that brought no reply.
+
+    `kind` is a closed set: `auth`, `quota`, `refused` (bad request, unknown model), `overflow` (context), `filtered`,
+    `rate_limited`, `overloaded`, `transport` (connection, timeout, broken stream), `empty`.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        hint: str = "",
+        retryable: bool = False,
+        billed: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.retryable = retryable
+        self.billed = billed
+        """False only where the vendor says that nothing is charged (429, or refused before work)."""
+        self.retry_after = retry_after
+
+
+class Model(Protocol):
+    """Something that replies to a conversation."""
+
+    @property
+    def name(self) -> str: ...
+
+    def complete(self, request: Request) -> Completion:
+        """Return the whole reply to `request`.
+
+        Raises:
+            ModelError: there is none; nothing of a partial reply may be used.
+        """
+        ...

@@ -1,0 +1,93 @@
+"""What is wanted, where, and what it may cost."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent.messages import Usage
+
+__all__ = ["Criterion", "Limits", "Mode", "Plan", "PlannedFile", "Prices", "Task", "TestPolicy"]
+
+Mode = Literal["new", "fix", "change"]
+TestPolicy = Literal["locked", "additive", "free"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The budget of a run. Reaching any of them ends it with the outcome `out_of_budget`."""
+
+    dollars: float = 1.0
+    tokens: int = 5_000_000
+    calls: int = 80
+    iterations: int = 8
+    seconds: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    input: float
+    cached: float
+    output: float
+
+    def cost(self, usage: Usage) -> float:
+        """Dollars for `usage`."""
+        fresh = usage.prompt - usage.cached
+        return (fresh * self.input + usage.cached * self.cached + usage.completion * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One piece of work, complete enough to be carried out on another machine that has the repository."""
+
+    __test__ = False
+
+    mode: Mode
+    request: str
+    base_commit: str
+    """The snapshot commit that the run starts from."""
+    base_tree: str
+    cwd: str = ""
+    """The project's directory inside the repository; empty for its root."""
+    setup: str | None = None
+    build: str | None = None
+    test: str | None = None
+    image: str | None = None
+    test_policy: TestPolicy = "additive"
+    allow_test_changes: tuple[str, ...] = ()
+    instructions: str = ""
+    """The repository's `AGENTS.md`: untrusted text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile:
+    """A file that the plan creates or changes, and what for."""
+
+    path: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One acceptance criterion as observable behaviour: a command and what it must print."""
+
+    behaviour: str
+    command: str
+    exit_code: int = 0
+    output: str = ""
+    """Text that must occur in what the command prints; empty: any output will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the model intends to do, validated."""
+
+    summary: str
+    steps: tuple[str, ...]
+    files: tuple[PlannedFile, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    """Requirements of PEP 508 that the project needs at run time or for its tests."""
+    setup: str | None = None
+    test: str | None = None
+    slug: str = field(default="", kw_only=True)
