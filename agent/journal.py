@@ -1,0 +1,164 @@
+"""The run's journal: one JSON line for each event, durable before the next thing is done.
+
+Each line ends with a link of a hash chain over all lines before it, so that a changed, lost or reordered line shows.
+A line torn at the end of the file was never acknowledged: it is cut off. Damage elsewhere is an error that names its
+line.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.errors import DamagedRun, UsageProblem
+from agent.events import SCHEMA, Event, RunStarted
+
+__all__ = ["Entry", "Journal", "read_entries"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An event, its place and its time."""
+
+    seq: int
+    at: datetime
+    event: Event
+
+
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+_LINK = b',"chain":"'
+_LINK_LENGTH = 64
+
+
+class Journal:
+    """An append-only file of entries, held by one process at a time.
+
+    Raises `DamagedRun` if a line is damaged, and `UsageProblem` if another process works on the same run.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        scrub: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._scrub = scrub
+        self._watchers: list[Callable[[Entry], None]] = []
+        created = not path.exists()
+        self._file = path.open("ab+")
+        try:
+            self._lock()
+            self._entries, self._chain, end = _parse(path.read_bytes(), path)
+            self._file.truncate(end)
+        except BaseException:
+            self._file.close()
+            raise
+        if created:
+            _fsync_directory(path.parent)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self._entries)
+
+    @property
+    def chain(self) -> str:
+        """The hash over everything written so far, in hexadecimal."""
+        return self._chain
+
+    def watch(self, watcher: Callable[[Entry], None]) -> None:
+        """Have `watcher` told of every entry after it is durable."""
+        self._watchers.append(watcher)
+
+    def append(self, event: Event) -> Entry:
+        """Write `event` durably and return its entry, with secrets scrubbed as they are in the file."""
+        entry = Entry(seq=len(self._entries), at=self._clock(), event=event)
+        body = self._scrub(_ENTRY.dump_json(entry).decode()).encode()
+        entry = _ENTRY.validate_json(body)
+        chain = _link(self._chain, body)
+        self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._chain = chain
+        self._entries.append(entry)
+        for watcher in self._watchers:
+            watcher(entry)
+        return entry
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageProblem(
+                f"another process is working on the run {self.path.parent.name}", hint="wait for it, or stop it first"
+            ) from error
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Read a journal without holding it: also of a run that another process works on."""
+    entries, _, _ = _parse(path.read_bytes(), path)
+    yield from entries
+
+
+def _parse(data: bytes, path: Path) -> tuple[list[Entry], str, int]:
+    """The entries, the last link of the chain, and where the last whole line ends."""
+    entries: list[Entry] = []
+    chain, end = "", 0
+    *lines, _torn = data.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        body, found, tail = line.rpartition(_LINK)
+        body += b"}"
+        link = tail[:_LINK_LENGTH].decode("ascii", "replace")
+        if not found or tail[_LINK_LENGTH:] != b'"}' or link != _link(chain, body):
+            raise DamagedRun(f"{path}: line {number} is damaged", hint="restore the file from a backup")
+        entries.append(_entry(body, path, number))
+        chain = link
+        end += len(line) + 1
+    return entries, chain, end
+
+
+def _entry(body: bytes, path: Path, number: int) -> Entry:
+    try:
+        entry = _ENTRY.validate_json(body)
+    except ValidationError as error:
+        raise DamagedRun(
+            f"{path}: line {number} is of no kind that this version knows",
+            hint="it may come from a newer greenward: update, then try again",
+        ) from error
+    if isinstance(entry.event, RunStarted) and entry.event.schema > SCHEMA:
+        raise DamagedRun(
+            f"{path} has schema {entry.event.schema}; this version knows {SCHEMA}", hint="update greenward"
+        )
+    return entry
+
+
+def _link(previous: str, body: bytes) -> str:
+    return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""What a call may cost at its worst. Pure: what was reserved is an event, what was spent a fold of events.
+
+A tokenizer makes at most one token of each byte, so the bytes that the provider has not billed before bound the new
+tokens; for the unchanged prefix its own last figure holds.
+"""
+
+import json
+from dataclasses import dataclass
+
+from agent.events import CallReserved
+from agent.messages import Message
+from agent.models import Request, ToolSpec
+from agent.state import RunState
+
+__all__ = ["Refused", "estimate", "reserve"]
+
+OVERHEAD_PER_MESSAGE = 16
+"""Tokens of a chat template around one message: role, separators, ids."""
+CONTEXT_MARGIN = 1024
+"""Tokens of the context kept free (kimi.md, requirement 7)."""
+FLOOR = 1024
+"""Tokens of output below which a call is not worth sending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The next call is not affordable, or does not fit the context."""
+
+    reason: str
+
+
+def reserve(state: RunState, request: Request) -> CallReserved | Refused:
+    """The worst case of sending `request`, its output cap clamped to what context and budget leave."""
+    started, spent = state.started, state.spent
+    if over := spent.exceeds(started.limits):
+        return Refused(reason=over)
+    prompt = _prompt_bound(state, request)
+    room = started.context - estimate(request) - CONTEXT_MARGIN
+    cost_in = prompt * started.prices.input / 1e6
+    dollars_left = started.limits.dollars - spent.dollars - cost_in
+    affordable = dollars_left / (started.prices.output / 1e6) if started.prices.output else float("inf")
+    tokens_left = started.limits.tokens - spent.tokens - prompt
+    cap = int(min(request.max_tokens, room, affordable, tokens_left))
+    if cap < min(FLOOR, request.max_tokens):
+        return Refused(reason=_why(cap, room, affordable, state))
+    dollars = cost_in + cap * started.prices.output / 1e6
+    return CallReserved(dollars=dollars, tokens=prompt + cap, max_tokens=cap)
+
+
+def estimate(request: Request) -> int:
+    """About how many tokens `request` is: a quarter of its ASCII characters, and one for each other character."""
+    text = "".join(_text(message) for message in request.messages) + _schemas(request.tools)
+    ascii_count = sum(character.isascii() for character in text)
+    return ascii_count // 4 + len(text) - ascii_count + OVERHEAD_PER_MESSAGE * len(request.messages)
+
+
+def _prompt_bound(state: RunState, request: Request) -> int:
+    billed_messages, billed_tokens = state.prefix
+    rest = request.messages[billed_messages:]
+    size = sum(len(_text(message).encode("utf-8", "surrogatepass")) + OVERHEAD_PER_MESSAGE for message in rest)
+    return billed_tokens + size + (0 if billed_messages else len(_schemas(request.tools).encode()))
+
+
+def _text(message: Message) -> str:
+    calls = "".join(call.id + call.name + call.arguments for call in message.tool_calls)
+    return message.role + message.content + (message.reasoning or "") + calls + (message.tool_call_id or "")
+
+
+def _schemas(tools: tuple[ToolSpec, ...]) -> str:
+    return json.dumps([[tool.name, tool.description, tool.parameters] for tool in tools])
+
+
+def _why(cap: int, room: float, affordable: float, state: RunState) -> str:
+    if room <= cap:
+        return f"the conversation has grown to the model's context of {state.started.context:,} tokens"
+    limits, spent = state.started.limits, state.spent
+    if affordable <= cap:
+        return f"the next call could pass the budget of ${limits.dollars:g} (${spent.dollars:.4f} spent)"
+    return f"the next call could pass the budget of {limits.tokens:,} tokens ({spent.tokens:,} spent)"

@@ -1,0 +1,374 @@
+"""The state of a run: a pure fold of its events, and what the state calls for next. No clock, no disk, no model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from agent import events as e
+from agent.events import Outcome, Say
+from agent.journal import Entry
+from agent.messages import Message, ToolCall, Usage
+from agent.task import Limits, Plan
+from agent.testreport import TestReport
+from agent.verdict import Verdict, VerdictKind, shortfall
+
+__all__ = ["Due", "Iteration", "Phase", "RunState", "Spent", "apply", "due", "ending", "fold"]
+
+MAX_NUDGES = 3
+"""Turns in a row without a tool call, or replies in a row that were cut off, before the run gives up."""
+
+
+TAIL_SECONDS = 10.0
+"""Kept of the wall clock for a last verdict, besides twice what the suite took."""
+
+
+class Phase(StrEnum):
+    """What the model is working on."""
+
+    PLAN = "plan"
+    TESTS = "tests"
+    CODE = "code"
+
+
+class Due(StrEnum):
+    """The one thing that a state calls for."""
+
+    FINISH = "finish"
+    JUDGE = "judge"
+    COMMIT = "commit"
+    CALL_TOOL = "call_tool"
+    PREPARE = "prepare"
+    MEASURE = "measure"
+    TEST = "test"
+    PROMPT = "prompt"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the run has spent: settled calls, and reservations that were never settled."""
+
+    dollars: float = 0.0
+    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
+    calls: int = 0
+    iterations: int = 0
+    seconds: float = 0.0
+
+    def exceeds(self, limits: Limits, *, tail: float = 0.0) -> str:
+        """The limit that is reached, in words; empty if none is. `tail` seconds are kept back."""
+        reached = {
+            f"${limits.dollars:g}": self.dollars >= limits.dollars,
+            f"{limits.tokens:,} tokens": self.tokens >= limits.tokens,
+            f"{limits.calls} calls": self.calls >= limits.calls,
+            f"{limits.iterations} iterations": self.iterations >= limits.iterations,
+            f"{limits.seconds:g} seconds": self.seconds >= limits.seconds - tail,
+        }
+        return next((f"the budget of {words} is spent" for words, is_reached in reached.items() if is_reached), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iteration:
+    """One committed cycle of writing and testing."""
+
+    commit: str
+    tree: str
+    report: TestReport
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """Everything that the loop knows, derived from the journal."""
+
+    started: e.RunStarted
+    tree: str
+    """The work as it stands."""
+    at: datetime
+    phase: Phase = Phase.PLAN
+    environment: e.EnvironmentPrepared | None = None
+    baseline: TestReport | None = None
+    """What the result is measured against; under `new` the run of the tests-only commit."""
+    witness_tree: str = ""
+    """Where the acceptance criteria have to fail: the base, or under `new` the tests-only commit."""
+    plan: Plan | None = None
+    messages: tuple[Message, ...] = ()
+    pending: tuple[ToolCall, ...] = ()
+    say: Say | None = None
+    nudges: int = 0
+    report: TestReport | None = None
+    previous_report: TestReport | None = None
+    tested_tree: str = ""
+    must_test: bool = False
+    uncommitted: bool = False
+    verdict: Verdict | None = None
+    iterations: tuple[Iteration, ...] = ()
+    unsealed: tuple[e.Unsealed, ...] = ()
+    spent: Spent = field(default_factory=Spent)
+    reserved: e.CallReserved | None = None
+    prefix: tuple[int, int] = (0, 0)
+    """How many messages were billed last, and as how many tokens."""
+    failures: int = 0
+    wait: float = 0.0
+    closing: tuple[Outcome, str] | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+
+    @property
+    def base(self) -> str:
+        """The tree that the run started from."""
+        return self.started.task.base_tree
+
+    @property
+    def tip(self) -> str:
+        """The commit at the end of the branch."""
+        return self.iterations[-1].commit if self.iterations else self.started.task.base_commit
+
+    @property
+    def green(self) -> bool:
+        """Whether the last test run is good enough to be judged; the judge decides."""
+        if self.baseline is None or self.report is None or self.phase is not Phase.CODE:
+            return False
+        return not shortfall(self.started.task.mode, self.baseline, self.report)
+
+
+def due(state: RunState) -> Due:
+    """What the state calls for next."""
+    if state.uncommitted:
+        judged = state.verdict is not None and state.verdict.tree == state.tested_tree
+        return Due.JUDGE if state.green and not judged else Due.COMMIT
+    if state.pending and not state.closing:
+        return Due.CALL_TOOL
+    if (end := ending(state)) is not None:
+        unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
+        return Due.TEST if end[0] is Outcome.OUT_OF_BUDGET and unmeasured else Due.FINISH
+    if missing := _missing(state):
+        return missing
+    if state.must_test:
+        return Due.TEST
+    return Due.PROMPT if state.say else Due.ASK
+
+
+def ending(state: RunState) -> tuple[Outcome, str] | None:
+    """How the run ends, if nothing is left to do but to end it.
+
+    Of the wall clock a tail is kept, so that what was written last can still be tested and judged.
+    """
+    if state.closing:
+        return state.closing
+    limits = state.started.limits
+    suite = state.report.seconds if state.report else 0.0
+    tail = min(2 * suite + TAIL_SECONDS, limits.seconds / 4)
+    spent = state.spent.exceeds(limits, tail=tail)
+    return (Outcome.OUT_OF_BUDGET, spent) if spent else None
+
+
+def _missing(state: RunState) -> Due | None:
+    """The place to run commands and the baseline: `fix` plans from failures, the others plan before they need them."""
+    mode = state.started.task.mode
+    if state.plan is None and mode != "fix":
+        return None
+    if state.environment is None:
+        return Due.PREPARE
+    return Due.MEASURE if state.baseline is None and mode != "new" else None
+
+
+def fold(entries: Iterable[Entry]) -> RunState:
+    """The state after `entries`, of which the first is `RunStarted`."""
+    iterator = iter(entries)
+    first = next(iterator)
+    if not isinstance(first.event, e.RunStarted):
+        raise TypeError("a journal begins with RunStarted")
+    task = first.event.task
+    state = RunState(started=first.event, tree=task.base_tree, witness_tree=task.base_tree, at=first.at, say=Say.PLAN)
+    for entry in iterator:
+        state = apply(state, entry)
+    return state
+
+
+def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - one arm for each event
+    """The state after one more event."""
+    event = entry.event
+    resumed = isinstance(event, e.SessionStarted)
+    elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
+    state = replace(state, at=entry.at, spent=replace(state.spent, seconds=state.spent.seconds + elapsed))
+    match event:
+        case e.RunStarted():
+            raise TypeError("a journal has one RunStarted")
+        case e.SessionStarted():
+            return replace(state, failures=0, wait=0.0)
+        case e.EnvironmentPrepared():
+            return replace(state, environment=event)
+        case e.BaselineMeasured():
+            return _measured(state, event.report)
+        case e.Prompted():
+            return replace(state, messages=state.messages + event.messages, say=None)
+        case e.CallReserved() | e.CallFailed() | e.ModelReplied():
+            return _called(state, event)
+        case e.ToolReturned():
+            return _tool_returned(state, event)
+        case e.TestsFinished():
+            return replace(_tested(state, event.report, event.tree), say=Say.RESULTS)
+        case e.VerdictReached():
+            return replace(state, verdict=event.verdict)
+        case e.Committed():
+            return _committed(state, event)
+        case e.BudgetExhausted():
+            return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
+        case e.RunFinished():
+            return replace(state, outcome=event.outcome, reason=event.reason, closing=None)
+
+
+def _measured(state: RunState, report: TestReport) -> RunState:
+    state = replace(state, baseline=report)
+    if state.started.task.mode == "fix" and not report.failing:
+        return replace(state, closing=(Outcome.PASSED, "the suite passes already: there is nothing to fix"))
+    return state
+
+
+def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelReplied) -> RunState:
+    """Account for a call. A reservation that is followed by another one was never settled: it stays spent."""
+    spent = state.spent
+    match event:
+        case e.CallReserved():
+            spent = replace(
+                spent, dollars=spent.dollars + event.dollars, tokens=spent.tokens + event.tokens, calls=spent.calls + 1
+            )
+            return replace(state, spent=spent, reserved=event)
+        case e.CallFailed():
+            spent = spent if event.billed else _released(spent, state.reserved)
+            return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
+        case e.ModelReplied():
+            return _replied(state, event)
+
+
+def _replied(state: RunState, event: e.ModelReplied) -> RunState:
+    spent, prefix = state.spent, state.prefix
+    if event.usage is not None:
+        prefix = (len(state.messages), event.usage.prompt)
+        spent = _released(spent, state.reserved)
+        spent = replace(
+            spent,
+            dollars=spent.dollars + state.started.prices.cost(event.usage),
+            tokens=spent.tokens + event.usage.prompt + event.usage.completion,
+            usage=spent.usage + event.usage,
+        )
+    state = replace(
+        state,
+        spent=spent,
+        prefix=prefix,
+        reserved=None,
+        failures=0,
+        wait=0.0,
+        messages=(*state.messages, event.message),
+        pending=event.message.tool_calls,
+    )
+    return replace(state, nudges=0) if state.pending else _turn_ended(state, event.stop_reason)
+
+
+def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
+    if reserved is None:
+        return spent
+    return replace(spent, dollars=max(0.0, spent.dollars - reserved.dollars), tokens=spent.tokens - reserved.tokens)
+
+
+def _turn_ended(state: RunState, stop_reason: str) -> RunState:
+    """The model stopped without calling a tool: its work is tested, or it is told what is expected."""
+    untested = state.phase is not Phase.PLAN and state.tree != state.tested_tree
+    if stop_reason != "length" and untested:
+        return replace(state, must_test=True, nudges=0)
+    if stop_reason != "length" and _judged(state):
+        return replace(state, closing=_verdict_outcome(state))
+    state = replace(state, nudges=state.nudges + 1)
+    if state.nudges > MAX_NUDGES:
+        return replace(state, closing=(Outcome.FAILED, "the model stopped calling tools"))
+    if stop_reason == "length":
+        return replace(state, say=Say.TRUNCATED)
+    return replace(state, say=Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE)
+
+
+def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
+    answer = Message(role="tool", content=event.content, tool_call_id=event.call_id)
+    state = replace(state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree)
+    match event.effect:
+        case None:
+            return state
+        case e.Planned(plan=plan):
+            new = state.started.task.mode == "new"
+            return replace(
+                state, plan=plan, phase=Phase.TESTS if new else Phase.CODE, say=Say.TESTS if new else Say.CODE
+            )
+        case e.TestRun(report=report, full=full):
+            return _tested(state, report, event.tree) if full else state
+        case e.Unsealed():
+            return replace(state, unsealed=(*state.unsealed, event.effect))
+        case e.Finish(status="blocked", reason=reason):
+            return replace(state, closing=(Outcome.BLOCKED, reason))
+        case e.Finish():
+            return _finish(state)
+
+
+def _finish(state: RunState) -> RunState:
+    """The model says that it is done: what has not been tested is tested, and what was judged is final."""
+    if state.tree != state.tested_tree:
+        return replace(state, must_test=True)
+    if _judged(state):
+        return replace(state, closing=_verdict_outcome(state))
+    state = replace(state, nudges=state.nudges + 1)
+    if state.nudges > MAX_NUDGES:
+        return replace(state, closing=(Outcome.FAILED, "the model says that it is done, but the tests fail"))
+    return replace(state, say=Say.NUDGE)
+
+
+def _judged(state: RunState) -> bool:
+    return state.verdict is not None and state.verdict.tree == state.tree
+
+
+def _verdict_outcome(state: RunState) -> tuple[Outcome, str]:
+    verdict = state.verdict
+    reason = "; ".join(verdict.reasons) if verdict else ""
+    review = verdict is not None and verdict.kind in (VerdictKind.UNPROVEN, VerdictKind.NEEDS_REVIEW)
+    return (Outcome.UNPROVEN if review else Outcome.FAILED), reason
+
+
+def _tested(state: RunState, report: TestReport, tree: str) -> RunState:
+    """All tests were run: that ends an iteration."""
+    return replace(
+        state,
+        report=report,
+        previous_report=state.report or state.baseline,
+        tested_tree=tree,
+        tree=tree,
+        must_test=False,
+        uncommitted=True,
+        spent=replace(state.spent, iterations=state.spent.iterations + 1),
+    )
+
+
+def _committed(state: RunState, event: e.Committed) -> RunState:
+    """The iteration is on the branch. What follows depends on how it ended."""
+    report = state.report
+    if report is None:
+        raise TypeError("an iteration is committed after its tests")
+    verdict = state.verdict if state.verdict and state.verdict.tree == event.tree else None
+    iteration = Iteration(commit=event.commit, tree=event.tree, report=report, verdict=verdict)
+    state = replace(state, uncommitted=False, iterations=(*state.iterations, iteration))
+    if verdict is not None and verdict.kind is VerdictKind.PASSED:
+        return replace(state, closing=(Outcome.PASSED, "judged in a fresh container"))
+    if state.closing:
+        return state
+    if state.spent.iterations >= state.started.limits.iterations:
+        return replace(state, closing=(Outcome.OUT_OF_BUDGET, state.spent.exceeds(state.started.limits)))
+    if verdict is not None:
+        return replace(state, say=Say.VERDICT)
+    if state.phase is Phase.TESTS:
+        return _tests_written(state, report, event.tree)
+    return state
+
+
+def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:
+    """The tests of a scaffold have to fail before there is code; from then on they are sealed."""
+    if report.failing and not report.problem:
+        return replace(state, phase=Phase.CODE, baseline=report, witness_tree=tree, say=Say.CODE)
+    return replace(state, say=Say.TESTS_NOT_RED)
