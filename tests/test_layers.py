@@ -19,7 +19,15 @@ SPEAKS = {"agent/cli.py", "agent/__main__.py"}
 """Files that may print, read the environment and exit."""
 PROGRAMS = {"agent/models/server.py"}
 """Files that are also programs of their own: their `main` may do the same."""
-
+PURE = {
+    "agent/errors.py",
+    "agent/events.py",
+    "agent/messages.py",
+    "agent/state.py",
+    "agent/task.py",
+    "agent/verdict.py",
+}
+CLOCKS = {"now", "today", "utcnow"}
 OUTSIDE = {
     "os": {"environ", "environb", "getenv", "getenvb", "putenv", "_exit"},
     "sys": {"exit", "argv", "stdin", "stdout", "stderr"},
@@ -71,6 +79,14 @@ def test_only_the_command_line_prints_reads_the_environment_or_exits():
         if path not in SPEAKS and (found := sorted(set(outspoken(without_main(tree) if path in PROGRAMS else tree)))):
             loud[path] = found
     assert loud == {}
+
+
+def test_the_fold_and_its_events_have_no_clock_disk_or_model():
+    outside = {"os", "pathlib", "random", "sandbox", "prompts", "secrets", "socket", "subprocess", "time"}
+    pure = {path: set(imports(tree)) & outside for path, tree in SOURCES.items() if path in PURE}
+    assert not any(pure.values()), pure
+    clocks = {path for path in pure for node in ast.walk(SOURCES[path]) if getattr(node, "attr", "") in CLOCKS}
+    assert not clocks
 
 
 @pytest.mark.parametrize(
