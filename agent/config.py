@@ -143,8 +143,8 @@ _KNOWN_PRICES = {("runapi.ai", "kimi-k2.6"): Prices(input=0.48, cached=0.08, out
 """A price belongs to a model at a provider: the same model costs something else elsewhere."""
 
 _PREFIX = "GREENWARD_"
-_NO_SETTINGS = "GREENWARD_ENGINE_"
-"""Variables of the scripts around the program."""
+_NO_SETTINGS = ("GREENWARD_ENGINE_", "GREENWARD_PROC", "GREENWARD_OUT", "GREENWARD_BUILD")
+"""Variables of the scripts around the program, and of the inside of a sandbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,8 @@ def test_an_empty_variable_counts_as_unset(load):
     assert load(GREENWARD_MODEL="").model == "kimi-k2.6"
 
 
-def test_variables_of_the_scripts_are_left_alone(load):
-    assert load(GREENWARD_ENGINE_DIR="/x").model == "kimi-k2.6"
+def test_variables_of_the_scripts_and_of_a_sandbox_are_left_alone(load):
+    assert load(GREENWARD_ENGINE_DIR="/x", GREENWARD_OUT="/out").model == "kimi-k2.6"
 
 
 def test_a_wrong_flag_is_refused(load):

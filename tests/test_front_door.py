@@ -335,3 +335,13 @@ def test_this_repository_keeps_the_house_rules():
     script = ROOT / "scripts" / "house_rules.py"
     done = subprocess.run([sys.executable, script, ROOT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_table_of_exit_codes_holds_every_error():
+    from agent import errors
+
+    table = (ROOT / "docs" / "design.md").read_text("utf-8").split("## Exit codes")[1].split("##")[0]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    raised = {getattr(errors, name).exit_code for name in errors.__all__}
+    assert raised < codes
+    assert codes == {0, 1, 2, 3, 4, 5, 6, 7, 8, 130}
