@@ -10,7 +10,7 @@ __all__ = ["MARK", "Redactor", "Secret"]
 MARK = "[redacted]"
 _SHORTEST = 6
 """A shorter secret is part of too many words: replacing it would tell more than it hides."""
-_CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s/?#\"'<>]{1,512}@", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s/?#\"'<>]+@", re.IGNORECASE)
 
 
 class Secret:

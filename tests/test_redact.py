@@ -72,7 +72,7 @@ def test_credentials_in_urls_are_replaced(text, clean):
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ["a", "a-", "://", "a://", "a://b", "a://b:"])
 def test_hostile_output_takes_no_longer_than_its_length(piece):
-    text = piece * (1_000_000 // len(piece))
+    text = "x://y " + piece * (1_000_000 // len(piece))
     assert Redactor([Secret("sk-123456")])(text) == text
 
 
