@@ -1,12 +1,47 @@
-"""What every test may rely on: a private home, a fixed git identity, and a visible reason when Docker is missing."""
+"""What every test may rely on.
+
+A private home, a fixed git identity, no network, and a visible reason when Docker is missing.
+"""
 
 import os
 import shutil
 import subprocess
+import sys
+from ipaddress import ip_address
 
 import pytest
 
 REQUIRE_DOCKER = os.environ.get("REQUIRE_DOCKER") == "1"
+INTERNET = {2, 10, 30}
+"""Numbers of AF_INET and AF_INET6 on the systems in use; local sockets are free."""
+FOREIGN = ("GREENWARD_", "RUNAPI_", "OPENAI_", "XDG_", "GIT_")
+"""Prefixes of variables of whoever runs the tests that must not reach them."""
+
+
+class LeavesThisMachine(RuntimeError):
+    """A test reached for the network."""
+
+
+def _is_here(host):
+    if host is None or host in ("", "localhost", b"localhost", os.uname().nodename):
+        return True
+    try:
+        return ip_address(host.decode() if isinstance(host, bytes) else host).is_loopback
+    except ValueError:
+        return False
+
+
+def _stay_here(event, arguments):
+    if event in ("socket.connect", "socket.sendto"):
+        connection, address = arguments
+        if connection.family in INTERNET and not _is_here(address[0]):
+            raise LeavesThisMachine(f"a test connects to {address[0]}")
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname") and not _is_here(arguments[0]):
+        raise LeavesThisMachine(f"a test looks up {arguments[0]!r}")
+
+
+# Below every library, and for the whole process: an audit hook can't be forgotten, patched or taken away.
+sys.addaudithook(_stay_here)
 
 
 def _engine_answers() -> bool:
@@ -28,11 +63,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path_factory, monkeypatch):
-    """A home of its own for every test, with no user configuration in it."""
+    """A home of its own for every test, with no user configuration in it and none in the environment."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "GIT_DIR", "GIT_INDEX_FILE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        monkeypatch.delenv(name)
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")

@@ -1,0 +1,39 @@
+# The one front door. Every target does all of its own set-up and costs nothing when that is done already.
+.DEFAULT_GOAL := help
+.PHONY: help setup engine engine-stop demo test check bench fmt lock clean
+SHELL := /bin/bash
+BIN := .venv/bin
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## make .venv from requirements.lock
+	@scripts/setup
+
+engine:  ## make sure that a Docker engine answers; on Debian as root, install and start one
+	@scripts/engine
+
+engine-stop:  ## stop the engine that `make engine` started, and no other
+	@scripts/engine stop
+
+demo: setup engine  ## a red test suite becomes a proven green branch; needs no key
+	@$(BIN)/greenward demo
+
+test: setup engine  ## every test, Docker ones included, with branch coverage
+	@scripts/test
+
+check: setup  ## format, lint, types, import contracts, house rules
+	@scripts/check
+
+bench: setup engine  ## measure, and print the numbers with their units
+	@$(BIN)/python bench/run.py
+
+fmt: setup  ## format, and mend what the linter can mend by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock:  ## pin the dependencies anew in requirements.lock
+	@scripts/lock
+
+clean:  ## remove .venv and every cache
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

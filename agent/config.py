@@ -1,0 +1,342 @@
+"""The settings: defaults < the user's file < the environment < the command line, each value with its source.
+
+Nothing that a repository holds can set an endpoint, a key, an image or a budget: no layer here is read from one.
+"""
+
+import math
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from agent.errors import UsageProblem
+from agent.redact import Secret
+from agent.task import Limits, Prices
+
+__all__ = ["KEY_VARIABLES", "Key", "SandboxKind", "Settings", "Thinking", "config_file", "load_settings", "take_key"]
+
+SandboxKind = Literal["docker", "local"]
+Thinking = Literal["default", "enabled", "disabled"]
+
+KEY_VARIABLES = ("RUNAPI_KEY", "RUNAPI_API_KEY", "RUNAPI_TOKEN")
+"""Where a key is looked for, in this order; the key of another provider is never fallen back to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of the provider, and the variable in which it was found."""
+
+    secret: Secret
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that a command may be told besides its task."""
+
+    model: str
+    base_url: str
+    key: Key | None
+    """None where none was found; see `require_key`."""
+    prices: Prices
+    limits: Limits
+    thinking: Thinking
+    """`default` sends nothing about it and leaves the choice to the provider."""
+    context: int
+    """Tokens that the prompt and the reply may have together."""
+    max_output: int
+    """Tokens that one reply may have, reasoning included."""
+    sandbox: SandboxKind
+    image: str | None
+    """The base image; None: the engine's own default."""
+    idle_timeout: float
+    """Seconds that a reply may stand still."""
+    call_timeout: float
+    """Seconds that a whole reply may take."""
+    test_timeout: float
+    """Seconds that one run of the test suite may take."""
+    sources: Mapping[str, str]
+    """Where each value came from, by its dotted name as in the configuration file."""
+
+    def require_key(self) -> Secret | None:
+        """The key to be sent; None is given only for a server on this machine.
+
+        Raises:
+            UsageProblem: there is no key, and the server is not on this machine.
+        """
+        if self.key:
+            return self.key.secret
+        if _is_loopback(self.base_url):
+            return None
+        raise UsageProblem(f"no API key for {self.base_url}", hint=f"set the environment variable `{KEY_VARIABLES[0]}`")
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Name, value and source of every setting, to be shown; of the key only whether there is one."""
+        rows = [(name, _shown(self, name), source) for name, source in self.sources.items()]
+        return [*rows, ("key", str(self.key.secret), self.key.source) if self.key else ("key", "none", "not set")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a setting may be: how a text becomes one, which values are good, and that in words."""
+
+    parse: Callable[[str], object]
+    good: Callable[[Any], bool]
+    words: str
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _choice(*words: str) -> _Kind:
+    return _Kind(str, lambda value: value in words, "one of " + ", ".join(f'"{word}"' for word in words))
+
+
+_TEXT = _Kind(
+    str, lambda v: isinstance(v, str) and v != "" and v.strip() == v and v.isprintable(), "a text in one line"
+)
+_WHOLE = _Kind(int, lambda v: _is_number(v) and isinstance(v, int) and v > 0, "a whole number above 0")
+_ABOVE_ZERO = _Kind(float, lambda v: _is_number(v) and v > 0, "a number above 0")
+_AMOUNT = _Kind(float, lambda v: _is_number(v) and v >= 0, "a number, 0 or more")
+
+_KINDS = {
+    "model": _TEXT,
+    "base_url": _TEXT,
+    "thinking": _choice("default", "enabled", "disabled"),
+    "context": _WHOLE,
+    "max_output": _WHOLE,
+    "prices.input": _AMOUNT,
+    "prices.cached": _AMOUNT,
+    "prices.output": _AMOUNT,
+    "limits.dollars": _ABOVE_ZERO,
+    "limits.tokens": _WHOLE,
+    "limits.calls": _WHOLE,
+    "limits.iterations": _WHOLE,
+    "limits.seconds": _ABOVE_ZERO,
+    "sandbox": _choice("docker", "local"),
+    "image": _TEXT,
+    "idle_timeout": _ABOVE_ZERO,
+    "call_timeout": _ABOVE_ZERO,
+    "test_timeout": _ABOVE_ZERO,
+}
+
+_DEFAULTS: dict[str, object] = {
+    "model": "kimi-k2.6",
+    "base_url": "https://runapi.ai/v1",
+    "thinking": "default",
+    "context": 262_144,
+    "max_output": 32_768,
+    **{f"limits.{name}": getattr(Limits(), name) for name in ("dollars", "tokens", "calls", "iterations", "seconds")},
+    "sandbox": "docker",
+    "image": None,
+    "idle_timeout": 180.0,
+    "call_timeout": 1200.0,
+    "test_timeout": 600.0,
+}
+
+_KNOWN_PRICES = {("runapi.ai", "kimi-k2.6"): Prices(input=0.48, cached=0.08, output=2.00)}
+"""A price belongs to a model at a provider: the same model costs something else elsewhere."""
+
+_PREFIX = "GREENWARD_"
+_NO_SETTINGS = ("GREENWARD_ENGINE_", "GREENWARD_PROC", "GREENWARD_OUT", "GREENWARD_BUILD")
+"""Variables of the scripts around the program, and of the inside of a sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sourced:
+    value: Any
+    source: str
+
+
+_Layer = dict[str, _Sourced]
+
+
+def take_key(environ: MutableMapping[str, str]) -> Key | None:
+    """The key in `environ`, which is left without any of the key variables, so that no child process inherits one.
+
+    Raises:
+        UsageProblem: it holds characters that no key has; the message doesn't show it.
+    """
+    found = [(name, environ.pop(name).strip()) for name in KEY_VARIABLES if name in environ]
+    for name, value in found:
+        if not value:
+            continue
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise UsageProblem(f"{name} holds characters that no key has", hint="copy the key again, as one word")
+        return Key(secret=Secret(value), source=name)
+    return None
+
+
+def config_file(environ: Mapping[str, str]) -> Path | None:
+    """The user's configuration file, which need not exist; None without a home.
+
+    A relative `XDG_CONFIG_HOME` counts as unset: it would point into the repository that the command is run in.
+    """
+    for name, below in (("XDG_CONFIG_HOME", ""), ("HOME", ".config")):
+        directory = Path(environ.get(name, ""))
+        if directory.is_absolute():
+            return directory / below / "greenward" / "config.toml"
+    return None
+
+
+def load_settings(environ: Mapping[str, str], flags: Mapping[str, object], *, key: Key | None) -> Settings:
+    """Build the settings. `flags` has dotted names as in the file; a flag that is None was not given.
+
+    Raises:
+        UsageProblem: an unknown name, a wrong value, an endpoint in the clear, or a model without a known price.
+    """
+    merged = _merge(
+        {name: _Sourced(value, "default") for name, value in _DEFAULTS.items()},
+        _from_file(config_file(environ)),
+        _from_environment(environ),
+        _layer({name: value for name, value in flags.items() if value is not None}, lambda _: "command line"),
+    )
+    merged = _merge(merged, {"base_url": _endpoint(merged["base_url"])})
+    merged = _merge(_prices(merged), merged)
+    if merged["max_output"].value >= merged["context"].value:
+        raise UsageProblem("`max_output` is not below `context`", hint="lower the one or raise the other")
+    return _settings(merged, key)
+
+
+def _merge(*layers: _Layer) -> _Layer:
+    """One layer of all; the later one wins."""
+    return {name: value for layer in layers for name, value in layer.items()}
+
+
+def _layer(values: Mapping[str, object], source: Callable[[str], str]) -> _Layer:
+    """A layer of checked values."""
+    for name, value in values.items():
+        if name not in _KINDS:
+            raise UsageProblem(f"unknown setting `{name}` ({source(name)})", hint=_advice(name))
+        kind = _KINDS[name]
+        if not kind.good(value):
+            raise UsageProblem(f"`{name}` is {value!r} ({source(name)})", hint=f"it must be {kind.words}")
+    return {name: _Sourced(value, source(name)) for name, value in values.items()}
+
+
+def _advice(unknown: str) -> str:
+    if "key" in unknown:
+        return f"a key is only read from the environment: `{KEY_VARIABLES[0]}`"
+    close = get_close_matches(unknown, _KINDS, n=1)
+    return f"did you mean `{close[0]}`?" if close else "the settings are: " + ", ".join(_KINDS)
+
+
+def _from_file(path: Path | None) -> _Layer:
+    if path is None or not path.exists():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageProblem(f"{path} cannot be read: {error}", hint="mend the file, or move it away") from error
+    return _layer(dict(_flat(table)), lambda _: str(path))
+
+
+def _flat(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _from_environment(environ: Mapping[str, str]) -> _Layer:
+    names = {_variable(name): name for name in _KINDS}
+    values: dict[str, object] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(_PREFIX) or variable.startswith(_NO_SETTINGS) or not text:
+            continue
+        if variable not in names:
+            close = get_close_matches(variable, names, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"unset it; `{_PREFIX}...` is for settings"
+            raise UsageProblem(f"the environment variable `{variable}` is no setting", hint=hint)
+        values[names[variable]] = _parsed(_KINDS[names[variable]], text)
+    return _layer(values, _variable)
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.replace(".", "_").upper()
+
+
+def _parsed(kind: _Kind, text: str) -> object:
+    """`text` as a value; a text that can't be one stays as it is, and is refused with the rest."""
+    try:
+        return kind.parse(text)
+    except ValueError:
+        return text
+
+
+def _endpoint(given: _Sourced) -> _Sourced:
+    """The address without a trailing slash, if a key may be sent there."""
+    url: str = given.value
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageProblem(f"`base_url` is no address: {error} ({given.source})", hint=_ENDPOINT_HINT) from error
+    if "@" in parts.netloc or parts.query or parts.fragment or not host or parts.scheme not in {"http", "https"}:
+        raise UsageProblem(f"`base_url` is no plain address ({given.source})", hint=_ENDPOINT_HINT)
+    if parts.scheme == "http" and not _is_loopback(url):
+        raise UsageProblem(
+            f"`base_url` would send key and code in the clear to {host} ({given.source})",
+            hint="use https://; http:// is for a server on this machine",
+        )
+    return _Sourced(url.rstrip("/"), given.source)
+
+
+_ENDPOINT_HINT = "it is like https://runapi.ai/v1, with no user, query or fragment in it"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _prices(merged: _Layer) -> _Layer:
+    """The known prices of the model at its provider, as a layer below what was given."""
+    model, url = merged["model"].value, merged["base_url"].value
+    known = _KNOWN_PRICES.get((urlsplit(url).hostname or "", model))
+    source = f"known price of {model}"
+    if known is None and _is_loopback(url):
+        known, source = Prices(input=0.0, cached=0.0, output=0.0), "a server on this machine"
+    if known is None:
+        missing = [name for name in _KINDS if name.startswith("prices.") and name not in merged]
+        if missing:
+            raise UsageProblem(
+                f"no price is known for `{model}` at {url}, so no budget could be kept",
+                hint=f"give its dollars per million tokens: {', '.join(f'`{name}`' for name in missing)} in the"
+                f" configuration file, or `{_variable(missing[0])}` and so on in the environment",
+            )
+        return {}
+    return {f"prices.{name}": _Sourced(getattr(known, name), source) for name in ("input", "cached", "output")}
+
+
+def _settings(merged: _Layer, key: Key | None) -> Settings:
+    values = {name: merged[name].value for name in _KINDS}
+    return Settings(
+        key=key,
+        prices=Prices(**_below("prices.", values)),
+        limits=Limits(**_below("limits.", values)),
+        sources={name: merged[name].source for name in _KINDS},
+        **{name: value for name, value in values.items() if "." not in name},
+    )
+
+
+def _below(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+
+
+def _shown(settings: Settings, name: str) -> str:
+    value: object = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return "default" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""Secrets, and keeping them out of everything that is written down: journal, messages, errors."""
+
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+__all__ = ["MARK", "Redactor", "Secret"]
+
+MARK = "[redacted]"
+_SHORTEST = 6
+"""A shorter secret is part of too many words: replacing it would tell more than it hides."""
+_CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s/?#\"'<>]+@", re.IGNORECASE)
+
+
+class Secret:
+    """A value that shows itself only when asked to by name: not printed, not formatted, not dumped."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MARK!r})"
+
+    def __str__(self) -> str:
+        return MARK
+
+    def __format__(self, spec: str) -> str:
+        return format(MARK, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Redactor:
+    """Replaces known secrets, as they stand and as URLs and JSON spell them, and the user part of every URL."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        forms = sorted({form for secret in secrets for form in _forms(secret.reveal())}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """`text` without the secrets."""
+        if self._known:
+            text = self._known.sub(MARK, text)
+        if "://" in text:
+            text = _CREDENTIALS.sub(rf"\1{MARK}@", text)
+        return text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    if len(secret) < _SHORTEST:
+        return ()
+    return secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]
