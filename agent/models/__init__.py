@@ -36,6 +36,8 @@ class Completion:
     stop_reason: str
     """`stop`, `tool_calls`, `length`, `content_filter`, or what the server said."""
     request_id: str = ""
+    note: str = ""
+    """What the client had to change in the reply, as calls that were cut off and dropped."""
 
 
 class ModelError(Exception):
@@ -54,6 +56,7 @@ class ModelError(Exception):
         retryable: bool = False,
         billed: bool = True,
         retry_after: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -63,6 +66,8 @@ class ModelError(Exception):
         self.billed = billed
         """False only where the vendor says that nothing is charged (429, or refused before work)."""
         self.retry_after = retry_after
+        self.usage = usage
+        """What the server reported for a whole but unusable reply (`empty`, `filtered`); else None."""
 
 
 class Model(Protocol):
