@@ -97,13 +97,8 @@ class Conversion:
         return data if attributes.encoding is None else _recoded(data, "utf-8", attributes.encoding)
 
     def _action(self, attributes: Attributes) -> str:
-        match attributes.text:
-            case "no":
-                return "binary"
-            case "auto":
-                return "auto"
-            case "yes":
-                return "text"
+        if attributes.text is not None:
+            return {"no": "binary", "auto": "auto"}.get(attributes.text, "text")
         if attributes.eol is not None:
             return "text"
         return "auto" if self.autocrlf in {"true", "input"} else "binary"

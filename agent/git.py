@@ -88,14 +88,10 @@ class Git:
     """Runs git's plumbing on one repository, from outside of it.
 
     `environment` is the user's; of it only the search path is passed on, and what locates the user's own settings.
-    `settings` are configuration values that stand above `FLAGS`.
     """
 
-    def __init__(
-        self, git_dir: Path, *, environment: Mapping[str, str], settings: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, git_dir: Path, *, environment: Mapping[str, str]) -> None:
         self.git_dir = git_dir
-        self.settings = dict(settings or {})
         self._environment = {name: environment[name] for name in _KEPT_VARIABLES if environment.get(name)}
         self._scratch = Path(tempfile.mkdtemp(prefix="greenward-"))
         (self._scratch / "cwd").mkdir()
@@ -128,17 +124,18 @@ class Git:
         index: Path | None = None,
         work_tree: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
         timeout: float = _TIMEOUT,
     ) -> bytes:
-        """What `git <arguments>` prints.
+        """What `git <arguments>` prints; `settings` are configuration values that stand above `FLAGS`.
 
         Raises:
             GitFailed: its exit status is not one of `ok`, or it took longer than `timeout` seconds.
             UsageProblem: there is no git.
         """
         environment = self._variables(index, work_tree) | dict(variables or {})
-        status, output, errors = self._execute(self._command(arguments, environment), stdin, timeout)
+        status, output, errors = self._execute(self._command(arguments, environment, settings), stdin, timeout)
         if status in ok:
             return output
         raise _failure(arguments, status, errors)
@@ -173,6 +170,16 @@ class Git:
             raise _failure(("config", "--list"), status, errors)
         entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)
         return {key: value if separator else "true" for key, separator, value in entries}
+
+    def user_file(self, configured: str | None, name: str) -> Path:
+        """The file that the user configured, or git's default place for it; `/dev/null` if there is no home."""
+        home = self._environment.get("HOME")
+        if configured is not None:
+            relative = configured.removeprefix("~/")
+            return Path(home, relative) if home and relative != configured else Path(configured)
+        if "XDG_CONFIG_HOME" in self._environment:
+            return Path(self._environment["XDG_CONFIG_HOME"], "git", name)
+        return Path(home, ".config", "git", name) if home else Path("/dev/null")
 
     def object(self, oid: str) -> tuple[str, bytes]:
         """The type and the content of the object `oid`, through one process that is kept.
@@ -247,8 +254,10 @@ class Git:
             "GIT_CEILING_DIRECTORIES": str(self._scratch.parent),
         }
 
-    def _command(self, arguments: Sequence[str], variables: Mapping[str, str]) -> list[str]:
-        flags = [part for name, value in {**FLAGS, **self.settings}.items() for part in ("-c", f"{name}={value}")]
+    def _command(
+        self, arguments: Sequence[str], variables: Mapping[str, str], settings: Mapping[str, str] | None = None
+    ) -> list[str]:
+        flags = [part for name, value in {**FLAGS, **(settings or {})}.items() for part in ("-c", f"{name}={value}")]
         return ["env", "-i", *_pairs(variables), "git", "--no-pager", *flags, *arguments]
 
     def _execute(

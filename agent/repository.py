@@ -1,4 +1,4 @@
-"""Where a repository is, found without asking git (which runs into the owner's configuration), and whether it is fit."""
+"""Where a repository is, found without asking git, which minds who owns it; and whether it can be worked on."""
 
 import pwd
 from collections.abc import Mapping

@@ -43,7 +43,7 @@ PROTECTED: tuple[str, ...] = (
     "*.pre-commit-config.yaml",
     "*.pre-commit-config.yml",
 )
-"""Case-folded patterns of paths; a leading `*` stands for any directory or none. `.gitignore` runs nothing and is free."""
+"""Case-folded patterns of paths; a leading `*` stands for any directory or none. `.gitignore` runs nothing: free."""
 
 _STARTUP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _RUNNERS = frozenset({"pytest", "_pytest", "pluggy", "unittest", "doctest"})
@@ -134,9 +134,9 @@ class Seal:
         return None
 
     def _imposter(self, path: str) -> str | None:
-        if name := _name(path).removesuffix(".py") if path.endswith(".py") else "":
-            if name in _RUNNERS:
-                return f"shadows the test runner's module `{name}`"
+        name = _name(path).removesuffix(".py")
+        if path.endswith(".py") and name in _RUNNERS:
+            return f"shadows the test runner's module `{name}`"
         for directory in _ancestors(path):
             known = any(other.startswith(f"{directory}/") for other in self.base)
             if _name(directory) in _RUNNERS - _LIBRARY and not known:

@@ -83,7 +83,7 @@ class Trees:
 
     def __init__(self, git: Git, *, only: tuple[str, ...] = ()) -> None:
         self._git = git
-        self._only = only
+        self.only = only
         self._cache: OrderedDict[str, dict[str, Entry]] = OrderedDict()
 
     def entries(self, tree: str) -> Mapping[str, Entry]:
@@ -99,7 +99,7 @@ class Trees:
 
     def covers(self, path: str) -> bool:
         """Whether `path` lies in the part of the repository that is worked on."""
-        return not self._only or any(path == root or path.startswith(f"{root}/") for root in self._only)
+        return not self.only or any(path == root or path.startswith(f"{root}/") for root in self.only)
 
     def files(self, tree: str) -> tuple[Entry, ...]:
         """The files and links of `tree`, by path; not its submodules."""
@@ -147,7 +147,7 @@ class Trees:
         source.write_bytes(pattern.encode("utf-8", "surrogateescape") + b"\n")
         options = ["--perl-regexp", "-I", "-n", "--null", "--no-textconv", "--no-recurse-submodules"]
         options += ["-i"] if ignore_case else []
-        scope = _pathspecs(paths or self._only, glob)
+        scope = _pathspecs(paths or self.only, glob)
         try:
             output = self._git.run(
                 "grep", *options, "--max-count=100", "-f", str(source), tree, "--", *scope,
@@ -166,8 +166,13 @@ class Trees:
         Raises:
             Refused: one of them is against the path policy, the seal or the caps; nothing was done.
         """
-        if problems := self.problems(tree, edits, seal):
+        problem = _caps(edits)
+        if problems := (problem,) if problem else self.problems(tree, edits, seal):
             raise Refused(problems)
+        return self.make(tree, edits)
+
+    def make(self, tree: str, edits: Sequence[Edit]) -> str:
+        """The id of `tree` with all of `edits` made, in which `problems` finds none."""
         entries = self.entries(tree)
         changes: dict[str, Blob | None] = {}
         for edit in edits:
@@ -181,8 +186,6 @@ class Trees:
 
     def problems(self, tree: str, edits: Sequence[Edit], seal: Seal) -> tuple[Refusal, ...]:
         """Why `edits` cannot be made on `tree`; empty if they can."""
-        if problem := _caps(edits):
-            return (problem,)
         entries = self.entries(tree)
         modes = {path: entry.mode for path, entry in entries.items()}
         found = list(refusals([Move(path=edit.path, gone=edit.data is None) for edit in edits], modes))
