@@ -1,0 +1,305 @@
+"""Git through GitPython: plumbing alone, in an environment that neither the host nor the repository can reach into.
+
+No hook, filter, pager, prompt, signature or file-system monitor runs, whatever the user's or the repository's
+configuration says; the one exception is `by_user`, the user's own commands on the user's own behalf.
+"""
+
+import hashlib
+import itertools
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from agent.errors import DamagedRun, UsageProblem
+
+__all__ = ["FLAGS", "VARIABLES", "Git", "GitFailed", "quoted"]
+
+FLAGS: Mapping[str, str] = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.fsync": "all,-index",
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.untrackedCache": "false",
+    "core.excludesFile": "/dev/null",
+    "core.attributesFile": "/dev/null",
+    "core.quotePath": "false",
+    "safe.bareRepository": "explicit",
+    "protocol.allow": "never",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "commit.gpgSign": "false",
+    "i18n.commitEncoding": "UTF-8",
+    "submodule.recurse": "false",
+    "color.ui": "false",
+    "grep.column": "false",
+    "grep.fullName": "false",
+    "core.splitIndex": "false",
+}
+"""Configuration that stands above the repository's own, in every call."""
+
+VARIABLES: Mapping[str, str] = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_GRAFT_FILE": "/dev/null",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ASKPASS": "/bin/false",
+    "GIT_SSH_COMMAND": "/bin/false",
+    "GIT_EDITOR": "/bin/false",
+    "GIT_PAGER": "cat",
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+}
+"""The whole environment of every call, but for the search path and what says which repository is meant."""
+
+_FALLBACK_PATH = "/usr/local/bin:/usr/bin:/bin"
+_TIMEOUT = 120.0
+_KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")
+
+
+class GitFailed(DamagedRun):
+    """A git command failed; `stderr` is what it said."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 1, stderr: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.stderr = stderr
+
+
+def quoted(text: str) -> str:
+    """`text` for a message: what cannot be printed is shown escaped."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+class Git:
+    """Runs git's plumbing on one repository, from outside of it.
+
+    `environment` is the user's; of it only the search path is passed on, and what locates the user's own settings.
+    """
+
+    def __init__(self, git_dir: Path, *, environment: Mapping[str, str]) -> None:
+        self.git_dir = git_dir
+        self._environment = {name: environment[name] for name in _KEPT_VARIABLES if environment.get(name)}
+        self._scratch = Path(tempfile.mkdtemp(prefix="greenward-"))
+        (self._scratch / "cwd").mkdir()
+        self._program = _program(self._scratch / "cwd")
+        self._numbers = itertools.count()
+        self._reader: Any = None
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the reader and remove the scratch directory; the object cannot be used afterwards."""
+        self._end_reader()
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def scratch(self, name: str) -> Path:
+        """A path in the scratch directory that nothing has used yet."""
+        return self._scratch / f"{name}-{next(self._numbers)}"
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        index: Path | None = None,
+        work_tree: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        ok: Sequence[int] = (0,),
+        timeout: float = _TIMEOUT,
+    ) -> bytes:
+        """What `git <arguments>` prints; `settings` are configuration values that stand above `FLAGS`.
+
+        Raises:
+            GitFailed: its exit status is not one of `ok`, or it took longer than `timeout` seconds.
+            UsageProblem: there is no git.
+        """
+        environment = self._variables(index, work_tree) | dict(variables or {})
+        status, output, errors = self._execute(self._command(arguments, environment, settings), stdin, timeout)
+        if status in ok:
+            return output
+        raise _failure(arguments, status, errors)
+
+    def text(self, *arguments: str, **options: Any) -> str:
+        """What `run` returns, as text without the last line break."""
+        return self.run(*arguments, **options).decode("utf-8", "surrogateescape").removesuffix("\n")
+
+    def by_user(self, work_tree: Path, environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run `git <arguments>` as the user would: their configuration, identity, hooks and signing, in `work_tree`.
+
+        Raises:
+            GitFailed: it failed.
+        """
+        variables = {name: value for name, value in environment.items() if not name.startswith("GIT_CONFIG_PARAM")}
+        variables |= {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(work_tree)}
+        variables.pop("GIT_INDEX_FILE", None)
+        command = ["env", "-i", *_pairs(variables), "git", *arguments]
+        status, output, errors = self._execute(command, stdin, 3600.0, cwd=work_tree)
+        if status == 0:
+            return output
+        raise _failure(arguments, status, errors + "\n" + quoted(output.decode(errors="replace")))
+
+    def user_settings(self) -> dict[str, str]:
+        """The user's and the repository's configuration as it is in force, with keys in lower case; nothing is run."""
+        variables = self._variables(None, None) | {k: v for k, v in self._environment.items() if k != "PATH"}
+        for name in ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"):
+            variables.pop(name)
+        command = ["env", "-i", *_pairs(variables), "git", "config", "--list", "--null", "--includes"]
+        status, output, errors = self._execute(command, b"", _TIMEOUT)
+        if status:
+            raise _failure(("config", "--list"), status, errors)
+        entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)
+        return {key: value if separator else "true" for key, separator, value in entries}
+
+    def user_file(self, configured: str | None, name: str) -> Path:
+        """The file that the user configured, or git's default place for it; `/dev/null` if there is no home."""
+        home = self._environment.get("HOME")
+        if configured is not None:
+            relative = configured.removeprefix("~/")
+            return Path(home, relative) if home and relative != configured else Path(configured)
+        if "XDG_CONFIG_HOME" in self._environment:
+            return Path(self._environment["XDG_CONFIG_HOME"], "git", name)
+        return Path(home, ".config", "git", name) if home else Path("/dev/null")
+
+    def object(self, oid: str) -> tuple[str, bytes]:
+        """The type and the content of the object `oid`, through one process that is kept.
+
+        Raises:
+            DamagedRun: there is no such object, or it cannot be read.
+        """
+        try:
+            header = self._ask(oid)
+            fields = header.split()
+            if len(fields) != 3:
+                raise DamagedRun(
+                    f"git has no object {quoted(oid)}",
+                    hint="run `git fsck`: the repository is damaged, or objects were pruned",
+                )
+            data: bytes = self._reader.stdout.read(int(fields[2]) + 1)[:-1]
+        except OSError:
+            data, fields = b"", [b"", b"", b"-1"]
+        if len(data) != int(fields[2]):
+            self._end_reader()
+            raise DamagedRun(f"git cannot read the object {quoted(oid)}", hint="run `git fsck`")
+        return fields[1].decode(), data
+
+    def write_blobs(self, contents: Iterable[bytes]) -> list[str]:
+        """Write `contents` as blobs, byte for byte, and return their ids."""
+        directory = self.scratch("blobs")
+        directory.mkdir()
+        names = []
+        for number, data in enumerate(contents):
+            path = directory / str(number)
+            path.write_bytes(data)
+            names.append(str(path))
+        if not names:
+            return []
+        try:
+            listing = os.fsencode("\n".join(names) + "\n")
+            return self.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listing).split()
+        finally:
+            shutil.rmtree(directory)
+
+    def blob_id(self, data: bytes, *, algorithm: str) -> str:
+        """The id that git would give to a blob with the content `data`."""
+        return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+    def _ask(self, oid: str) -> bytes:
+        if self._reader is None:
+            command = self._command(("cat-file", "--batch"), self._variables(None, None))
+            self._reader = self._program.execute(command, istream=-1, as_process=True, start_new_session=True)
+        self._reader.stdin.write(oid.encode() + b"\n")
+        self._reader.stdin.flush()
+        line: bytes = self._reader.stdout.readline()
+        return line
+
+    def _end_reader(self) -> None:
+        if self._reader is None:
+            return
+        with suppress(OSError):
+            self._reader.stdin.close()
+        self._reader.proc.wait()
+        self._reader.stdout.close()
+        self._reader.stderr.close()
+        self._reader = None
+
+    def _variables(self, index: Path | None, work_tree: Path | None) -> dict[str, str]:
+        cwd = self._scratch / "cwd"
+        return {
+            **VARIABLES,
+            "PATH": self._environment.get("PATH", _FALLBACK_PATH),
+            "GIT_DIR": str(self.git_dir),
+            "GIT_WORK_TREE": str(work_tree or cwd),
+            "GIT_INDEX_FILE": str(index or self._scratch / "no-index"),
+            "GIT_CEILING_DIRECTORIES": str(self._scratch.parent),
+        }
+
+    def _command(
+        self, arguments: Sequence[str], variables: Mapping[str, str], settings: Mapping[str, str] | None = None
+    ) -> list[str]:
+        flags = [part for name, value in {**FLAGS, **(settings or {})}.items() for part in ("-c", f"{name}={value}")]
+        return ["env", "-i", *_pairs(variables), "git", "--no-pager", *flags, *arguments]
+
+    def _execute(
+        self, command: list[str], stdin: bytes, timeout: float, *, cwd: Path | None = None
+    ) -> tuple[int, bytes, str]:
+        program = self._program if cwd is None else _program(cwd)
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin)
+            source.seek(0)
+            status, output, errors = program.execute(
+                command,
+                istream=source,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                kill_after_timeout=timeout,
+                start_new_session=cwd is None,
+            )
+        return status, output, errors if isinstance(errors, str) else errors.decode(errors="replace")
+
+
+def _program(cwd: Path) -> Any:
+    """GitPython's runner. It hands the host's environment on, so every command is started by `env -i`."""
+    try:
+        from git.cmd import Git as Program  # noqa: PLC0415 - slow to import, and it fails where git is missing
+    except ImportError as error:
+        raise UsageProblem("git is not installed", hint="install git 2.30 or newer") from error
+    return Program(str(cwd))
+
+
+def _pairs(variables: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
+def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed:
+    said = quoted(errors.strip())
+    hint = "run `git fsck` in the repository"
+    if "No space left" in said or "Disk quota" in said:
+        hint = "free some disk space; nothing that was there has changed"
+    elif "Permission denied" in said or "Read-only file system" in said:
+        hint = "make the repository's git directory writable"
+    elif status in (126, 127):
+        return GitFailed("git is not installed", hint="install git 2.30 or newer", status=status, stderr=said)
+    return GitFailed(f"`git {arguments[0]}` failed ({status}): {said}", hint=hint, status=status, stderr=said)

@@ -1,0 +1,336 @@
+"""The workspace: a user's repository, worked on through objects alone; nothing of the user's changes."""
+
+import re
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agent.errors import DamagedRun, UsageProblem
+from agent.git import Git, GitFailed
+from agent.repository import Repository, find
+from agent.seal import Seal
+from agent.snapshot import LeftOut, Scanner
+from agent.transfer import GitTree, IgnoreRules
+from agent.trees import Edit, Entry, Found, Trees
+from sandbox import MIB
+
+__all__ = ["Snapshot", "Workspace"]
+
+LARGEST = 256 * MIB
+MOST_FILES = 50_000
+IDENTITY = ("greenward", "greenward@localhost")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_STALE_LOCK = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The user's work as it stands: the commit that a run begins from."""
+
+    commit: str
+    tree: str
+    head: str | None
+    """The commit that HEAD names; None if there is none yet."""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Workspace:
+    """One repository; see `Workspace.open`. Close it, or use it as a context manager."""
+
+    def __init__(self, repository: Repository, git: Git, *, cwd: str, only: tuple[str, ...]) -> None:
+        self.repository = repository
+        self.git = git
+        self.cwd = cwd
+        self.trees = Trees(git, only=only)
+        self._rules: dict[str, IgnoreRules] = {}
+        settings = git.user_settings()
+        self.scanner = Scanner(git, self.trees, repository, settings)
+        self._partial = any(
+            key == "extensions.partialclone" or (key.endswith(".promisor") and value == "true")
+            for key, value in settings.items()
+        )
+
+    @classmethod
+    def open(
+        cls, path: Path, *, cwd: str = "", only: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> "Workspace":
+        """The workspace of the repository that holds `path`.
+
+        `cwd` is the project's directory in it, `only` the directories that a run sees at all; both relative to the
+        root. `environment` is the user's: it gives the search path for git and where the user's settings are.
+
+        Raises:
+            UsageProblem: there is no repository, or it cannot be worked on as it is; the hint says what to do.
+        """
+        environment = environment or {}
+        repository = find(path, environment)
+        git = Git(repository.git_dir, environment=environment)
+        try:
+            roots = tuple(_inside(one) for one in only)
+            workspace = cls(repository, git, cwd=_inside(cwd) if cwd else "", only=roots)
+            workspace.check()
+        except BaseException:
+            git.close()
+            raise
+        return workspace
+
+    @classmethod
+    def create(cls, path: Path, *, environment: Mapping[str, str] | None = None) -> "Workspace":
+        """The workspace of a new repository in `path`, which is made if it is missing.
+
+        Raises:
+            UsageProblem: there is something in it already.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        if not path.is_dir() or any(entry.name != ".git" for entry in path.iterdir()):
+            raise UsageProblem(f"{path} is not empty", hint="name a directory that is empty or does not exist")
+        if not (path / ".git").exists():
+            with Git(path.resolve() / ".git", environment=environment or {}) as git:
+                git.run("init", "--quiet", "--template=", "--initial-branch=main", work_tree=path.resolve())
+        workspace = cls.open(path, environment=environment)
+        if workspace.head() is not None:
+            workspace.close()
+            raise UsageProblem(f"{path} has commits already", hint="use `greenward change` to work on what is there")
+        return workspace
+
+    def close(self) -> None:
+        """End what was kept running and remove scratch files."""
+        self.git.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise `UsageProblem` if the repository cannot be worked on as it is."""
+        self.repository.check_idle()
+        tree = self.head_tree()
+        if self._partial:
+            self._check_complete(tree)
+        self._check_size(tree)
+        known = self.trees.entries(tree)
+        for directory in (*self.trees.only, *([self.cwd] if self.cwd else [])):
+            if not (self.repository.top / directory).exists() and not any(
+                path == directory or path.startswith(f"{directory}/") for path in known
+            ):
+                raise UsageProblem(f"there is no `{directory}` in the repository", hint="give a path from its root")
+
+    def head(self) -> str | None:
+        """The commit that HEAD names; None if there is none yet."""
+        return self.git.text("rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1)) or None
+
+    def head_tree(self) -> str:
+        """The tree of that commit; the empty one if there is none."""
+        head = self.head()
+        return self.trees.empty() if head is None else self.tree_of(head)
+
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit, by id or by the name of a ref.
+
+        Raises:
+            UsageProblem: there is no such commit.
+        """
+        tree = self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{tree}}", ok=(0, 1))
+        if not tree:
+            raise UsageProblem(f"there is no commit `{commit}`", hint="see `git log`")
+        return tree
+
+    def snapshot(self, *, at: datetime) -> Snapshot:
+        """HEAD with all that is uncommitted, and untracked files that are not ignored; `at` dates the commit.
+
+        Raises:
+            UsageProblem: there are conflicts, or it is too large.
+        """
+        self.repository.check_idle()
+        head = self.head()
+        before = self.head_tree()
+        tree, left_out = self.scanner.scan(before)
+        if tree == before and head is not None:
+            return Snapshot(commit=head, tree=tree, head=head, left_out=left_out)
+        self._check_size(tree)
+        commit = self.commit(tree, head, "greenward: the work as it was found\n", at=at)
+        return Snapshot(commit=commit, tree=tree, head=head, left_out=left_out)
+
+    def files(self, tree: str) -> tuple[Entry, ...]:
+        """See `Trees.files`."""
+        return self.trees.files(tree)
+
+    def read(self, tree: str, path: str) -> bytes:
+        """See `Trees.read`."""
+        return self.trees.read(tree, path)
+
+    def search(
+        self,
+        tree: str,
+        pattern: str,
+        *,
+        paths: Sequence[str] = (),
+        glob: str = "",
+        ignore_case: bool = False,
+        limit: int = 200,
+    ) -> Found:
+        """See `Trees.search`."""
+        return self.trees.search(tree, pattern, paths=paths, glob=glob, ignore_case=ignore_case, limit=limit)
+
+    def edit(self, tree: str, edits: Sequence[Edit], seal: Seal) -> str:
+        """See `Trees.edit`."""
+        return self.trees.edit(tree, edits, seal)
+
+    def diff(self, before: str, after: str, paths: Sequence[str] | None = None) -> str:
+        """See `Trees.diff`."""
+        return self.trees.diff(before, after, paths)
+
+    def changed(self, before: str, after: str) -> tuple[str, ...]:
+        """See `Trees.changed`."""
+        return self.trees.changed(before, after)
+
+    def violations(self, base: str, tree: str, seal: Seal) -> tuple[str, ...]:
+        """Where `tree` breaks the `seal` of `base`, as sentences; none, if every change went through the seal."""
+        old, new = self.trees.entries(base), self.trees.entries(tree)
+        return seal.violations(
+            (path, self._content(old.get(path)), self._content(new.get(path))) for path in self.changed(base, tree)
+        )
+
+    def tree(self, tree_id: str, *, seal: Seal, ignore_base: str) -> GitTree:
+        """The tree as a sandbox takes it; the `.gitignore` files of the tree `ignore_base` say what is ignored."""
+        if ignore_base not in self._rules:
+            self._rules[ignore_base] = IgnoreRules(self.git, self.trees, ignore_base)
+        return GitTree(id=tree_id, trees=self.trees, seal=seal, rules=self._rules[ignore_base])
+
+    def commit(self, tree: str, parent: str | None, message: str, *, at: datetime) -> str:
+        """The id of a commit by greenward itself; equal arguments give the same one.
+
+        `at` must know its time zone.
+        """
+        name, email = IDENTITY
+        date = f"{int(at.timestamp())} {at:%z}"
+        variables = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
+        }
+        parents = [] if parent is None else ["-p", parent]
+        return self.git.text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), variables=variables)
+
+    def checkpoint(self, run_id: str, tree: str) -> None:
+        """Keep a tree or commit from being pruned, until the run is dropped."""
+        self.git.run("update-ref", f"{self._private(run_id)}/{tree}", tree)
+
+    def drop(self, run_id: str) -> None:
+        """Let go of all that a run's checkpoints kept; its branch and its directory stay."""
+        refs = self.git.text("for-each-ref", "--format=delete %(refname)", f"{self._private(run_id)}/")
+        self.git.run("update-ref", "--stdin", stdin=f"{refs}\n".encode() if refs else b"")
+
+    def run_directory(self, run_id: str) -> Path:
+        """The directory of a run's journal and artifacts, readable by its owner alone."""
+        self._private(run_id)
+        directory = self.repository.common_dir / "greenward" / "runs" / run_id
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in (directory, directory.parent, directory.parent.parent):
+            path.chmod(0o700)
+        return directory
+
+    def branch_name(self, slug: str, run_id: str) -> str:
+        """A name for the branch of a run, whatever `slug` says."""
+        plain = unicodedata.normalize("NFKD", slug).encode("ascii", "ignore").decode().lower()
+        words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "run"
+        taken = self.git.text("rev-parse", "--verify", "--quiet", "refs/heads/greenward", ok=(0, 1))
+        name = f"greenward{'-' if taken else '/'}{words}-{self._private(run_id).rpartition('/')[2]}"
+        return self.git.text("check-ref-format", "--branch", name)
+
+    def advance(self, branch: str, new: str, old: str | None) -> None:
+        """Move `branch` from the commit `old` (None: it does not exist) to `new`, or not at all.
+
+        Raises:
+            DamagedRun: it is somewhere else; the message names both.
+        """
+        ref = f"refs/heads/{branch}"
+        expected = old or "0" * len(new)
+        for _ in range(2):
+            try:
+                self.git.run(
+                    "update-ref", "-m", "greenward", "--end-of-options", ref, new, expected, variables=_committer()
+                )
+            except GitFailed as failure:
+                if self._branch(ref) == new:
+                    return
+                if not self._clear_lock(ref):
+                    raise self._lost(branch, ref, expected, failure) from failure
+            else:
+                return
+
+    def _branch(self, ref: str) -> str:
+        return self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
+
+    def _lost(self, branch: str, ref: str, expected: str, failure: GitFailed) -> DamagedRun:
+        found = self._branch(ref) or "nothing"
+        if found == expected:
+            return failure
+        return DamagedRun(
+            f"the branch `{branch}` is at {found}, not at {expected} where the run left it",
+            hint=f"put it back with `git branch -f {branch} {expected}`, or begin a new run",
+        )
+
+    def _clear_lock(self, ref: str) -> bool:
+        """Remove a lock that a killed process left on one of our own branches."""
+        lock = self.repository.common_dir / f"{ref}.lock"
+        if not ref.startswith("refs/heads/greenward"):
+            return False
+        with suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
+                lock.unlink()
+                return True
+        return False
+
+    def _private(self, run_id: str) -> str:
+        if not _RUN_ID.fullmatch(run_id):
+            raise UsageProblem(f"{run_id!r} is not the id of a run", hint="see `greenward runs`")
+        return f"refs/greenward/{run_id}"
+
+    def _content(self, entry: Entry | None) -> bytes | None:
+        if entry is None:
+            return None
+        return entry.oid.encode() if entry.mode == "160000" else self.trees.blob(entry.oid)
+
+    def _check_complete(self, tree: str) -> None:
+        listing = self.git.text("rev-list", "--objects", "--missing=print", "--no-object-names", tree)
+        missing = sum(line.startswith("?") for line in listing.splitlines())
+        if missing:
+            raise UsageProblem(
+                f"the repository is a partial clone that lacks {missing} objects of HEAD",
+                hint="fetch them first: `git fetch --refetch --no-filter`, or clone it whole",
+            )
+
+    def _check_size(self, tree: str) -> None:
+        files = self.trees.files(tree)
+        size = sum(entry.size for entry in files)
+        if size > LARGEST or len(files) > MOST_FILES:
+            raise UsageProblem(
+                f"there are {len(files)} files of {size // MIB} MB;"
+                f" at most {MOST_FILES} of {LARGEST // MIB} MB can be worked on",
+                hint="name the part that matters: `--only DIR`",
+            )
+
+
+def _inside(directory: str) -> str:
+    plain = directory.rstrip("/").removeprefix("./")
+    if not plain or plain.startswith("/") or ".." in plain.split("/"):
+        raise UsageProblem(
+            f"`{directory}` is not a directory below the repository's root", hint="give a path from there"
+        )
+    return plain
+
+
+def _committer() -> dict[str, str]:
+    name, email = IDENTITY
+    return {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}

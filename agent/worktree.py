@@ -1,0 +1,137 @@
+"""The user's files: looked at without following links, and written one by one, each whole or not at all."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Seen", "WorkTree"]
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A regular file or a link, as it was found."""
+
+    mode: str
+    data: bytes
+
+
+class WorkTree:
+    """The directory tree at `root`; every path is taken relative to it, one component at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._real: dict[str, bool] = {"": True}
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """What is at `path` itself; None if there is nothing, or if a link leads there."""
+        if not self._is_real(path.rpartition("/")[0]):
+            return None
+        try:
+            return os.lstat(self._at(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, path: str, *, limit: int) -> Seen | None:
+        """The file or link at `path`; None if it is neither, or larger than `limit` bytes.
+
+        Raises:
+            OSError: it is not there, cannot be read, or a link leads there.
+        """
+        with self._parent(path) as (directory, name):
+            found = os.lstat(name, dir_fd=directory)
+            if stat.S_ISLNK(found.st_mode):
+                return Seen(mode="120000", data=os.fsencode(os.readlink(name, dir_fd=directory)))
+            if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+                return None
+            with os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
+                data = file.read(limit + 1)
+        mode = "100755" if found.st_mode & stat.S_IXUSR else "100644"
+        return Seen(mode=mode, data=data) if len(data) <= limit else None
+
+    def write(self, path: str, data: bytes, *, executable: bool) -> None:
+        """Put a file at `path`, durable before it is visible; an existing one keeps its permissions but for execution.
+
+        Raises:
+            OSError: it cannot be written, or a link leads there.
+        """
+        with self._parent(path, make=True) as (directory, name):
+            bits = _permissions(name, directory, executable=executable)
+            temporary = f".greenward-{secrets.token_hex(8)}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fchmod(file.fileno(), bits)
+                    os.fsync(file.fileno())
+                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=directory)
+                raise
+            os.fsync(directory)
+
+    def remove(self, path: str) -> None:
+        """Remove the file at `path` and the directories that are empty without it; nothing happens if it is not there.
+
+        Raises:
+            OSError: it cannot be removed, or a link leads there.
+        """
+        try:
+            with self._parent(path) as (directory, name):
+                os.unlink(name, dir_fd=directory)
+                os.fsync(directory)
+        except FileNotFoundError:
+            return
+        parent = path.rpartition("/")[0]
+        with suppress(OSError):
+            while parent:
+                self._at(parent).rmdir()
+                parent = parent.rpartition("/")[0]
+
+    def _at(self, path: str) -> Path:
+        return self.root / path
+
+    def _is_real(self, directory: str) -> bool:
+        if directory not in self._real:
+            try:
+                itself = stat.S_ISDIR(os.lstat(self._at(directory)).st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                itself = False
+            self._real[directory] = itself and self._is_real(directory.rpartition("/")[0])
+        return self._real[directory]
+
+    @contextmanager
+    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        *parts, name = path.split("/")
+        directory = os.open(self.root, _DIRECTORY)
+        try:
+            for part in parts:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=directory)
+                inner = os.open(part, _DIRECTORY, dir_fd=directory)
+                os.close(directory)
+                directory = inner
+            yield directory, name
+        finally:
+            os.close(directory)
+
+
+def _permissions(name: str, directory: int, *, executable: bool) -> int:
+    try:
+        bits = stat.S_IMODE(os.lstat(name, dir_fd=directory).st_mode) & ~0o111
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        bits = 0o666 & ~mask
+    return bits | ((bits & 0o444) >> 2) if executable else bits
