@@ -1,0 +1,188 @@
+"""What the model is told of a test run: what changed first, then failures by cause, one example of each."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.testreport import Status, TestCase, TestReport
+from agent.text import excerpt, one_line, sanitise, tokens
+
+__all__ = ["feedback", "summary"]
+
+_FRAME = re.compile(r"^(\S[^:\n]*):(\d+): (.*)$", re.MULTILINE)
+_KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
+_STAGE = re.compile(r"^failed on (setup|teardown) with \"(.*?)\"?$")
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
+_NAMED = 10
+"""Ids listed of one kind before the rest is counted."""
+_EXAMPLE = 1_500
+_OUTPUT = 3_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cause:
+    """What makes failures alike: their exception, and where it was raised or what it said."""
+
+    kind: str
+    shape: str
+    place: str
+
+
+def feedback(
+    report: TestReport,
+    previous: TestReport | None = None,
+    *,
+    hidden: frozenset[str] = frozenset(),
+    limit_tokens: int = 3_000,
+    full_output: str = "",
+) -> str:
+    """`report` for the model, of about `limit_tokens` at most.
+
+    Tests in `hidden` are counted, not named. `full_output` is the id by which `read_output` shows all that was printed.
+    """
+    blocks = [
+        "\n".join([_headline(report), *_hidden_note(report, hidden)]),
+        _problem(report),
+        _changes(report, previous, hidden),
+        *_failures(report, previous, hidden),
+    ]
+    footer = f"All that was printed: `read_output` with id `{full_output}`." if full_output else ""
+    return _capped([block for block in blocks if block], footer, limit_tokens)
+
+
+def summary(report: TestReport, previous: TestReport | None = None) -> str:
+    """`report` on one line, for a person who watches: counts, and what changed."""
+    parts = [one_line(str(report), 120)]
+    if report.problem and report.cases:
+        parts.append(one_line(report.problem, 120))
+    if previous and (fixed := _fixed(report, previous)):
+        parts.append(f"{len(fixed)} fixed")
+    if previous and (broken := set(report.failing) - set(previous.failing)):
+        parts.append(f"{len(broken)} newly failing")
+    return "; ".join(parts)
+
+
+def _headline(report: TestReport) -> str:
+    counts = f"Tests: {report}" if report.cases else "Tests: no result"
+    return f"{counts} (exit code {report.exit_code}, {report.seconds:.1f} s)."
+
+
+def _hidden_note(report: TestReport, hidden: frozenset[str]) -> list[str]:
+    count = sum(id_ in hidden for id_ in report.failing)
+    return [f"Unstable, not of your doing, and left out below: {count} of the failing tests."] if count else []
+
+
+def _problem(report: TestReport) -> str:
+    if not report.problem:
+        return ""
+    shown = excerpt(sanitise(report.output).strip("\n"), _OUTPUT)
+    output = f"\nWhat was printed:\n{_indented(shown)}" if shown else "\nNothing was printed."
+    return f"No result to rely on: {one_line(report.problem, 400)}.{output}"
+
+
+def _fixed(report: TestReport, previous: TestReport) -> list[str]:
+    passed = report.ids(Status.PASSED)
+    return [id_ for id_ in previous.failing if id_ in passed]
+
+
+def _changes(report: TestReport, previous: TestReport | None, hidden: frozenset[str]) -> str:
+    if previous is None or not previous.cases or not report.cases:
+        return ""
+    failing, before = set(report.failing), set(previous.failing)
+    present = report.ids()
+    stopped = any("::" not in id_ for id_ in report.failing)
+    lists = {
+        "fixed": _fixed(report, previous),
+        "newly failing": [id_ for id_ in report.failing if id_ not in before],
+        "still failing": [id_ for id_ in report.failing if id_ in before],
+        "gone from the report": [] if stopped else [case.id for case in previous.cases if case.id not in present],
+    }
+    shown = {word: [id_ for id_ in ids if id_ not in hidden] for word, ids in lists.items()}
+    counts = ", ".join(f"{len(ids)} {word}" for word, ids in shown.items() if ids)
+    if not counts:
+        return "Nothing changed since the last run." if failing == before else ""
+    named = [f"{word.capitalize()}: {_names(shown[word])}" for word in _NAMED_CHANGES if shown[word]]
+    return "\n".join([f"Since the last run: {counts}.", *named])
+
+
+_NAMED_CHANGES = ("fixed", "newly failing", "gone from the report")
+
+
+def _names(ids: Sequence[str]) -> str:
+    more = [f"and {len(ids) - _NAMED} more"] if len(ids) > _NAMED else []
+    return ", ".join([*(one_line(id_) for id_ in ids[:_NAMED]), *more])
+
+
+def _failures(report: TestReport, previous: TestReport | None, hidden: frozenset[str]) -> Iterable[str]:
+    """One block for each file that was not collected, then one for each cause, the most frequent first."""
+    failing = [case for case in report.cases if case.status in (Status.FAILED, Status.ERROR) and case.id not in hidden]
+    uncollected = [case for case in failing if "::" not in case.id]
+    groups: dict[_Cause, list[TestCase]] = {}
+    for case in failing:
+        if "::" in case.id:
+            groups.setdefault(_cause(case), []).append(case)
+    known = frozenset(previous.failing) if previous else None
+    for case in uncollected:
+        yield f"Not collected, so none of its tests ran: {one_line(case.id)}\n{_indented(_trimmed(case))}"
+    for cases in sorted(groups.values(), key=len, reverse=True):
+        yield _group(cases, known)
+
+
+def _group(cases: Sequence[TestCase], known: frozenset[str] | None) -> str:
+    first = cases[0]
+    frames = _FRAME.findall(first.detail)
+    place = f" at {one_line(frames[-1][0])}:{frames[-1][1]}" if frames else ""
+    word = "1 test fails" if len(cases) == 1 else f"{len(cases)} tests fail"
+    lines = [f"{word}{place}: {one_line(first.message or first.status.value)}"]
+    for case in cases[:_NAMED]:
+        mark = " (newly failing)" if known is not None and case.id not in known else ""
+        lines.append(f"  {one_line(case.id)}{mark}")
+    if len(cases) > _NAMED:
+        lines.append(f"  and {len(cases) - _NAMED} more")
+    if first.detail:
+        lines += ["  The first of them:" if len(cases) > 1 else "  In detail:", _indented(_trimmed(first))]
+    return "\n".join(lines)
+
+
+def _cause(case: TestCase) -> _Cause:
+    """Failures raised at one place outside the test are one cause; so are exceptions that say the same.
+
+    Failed assertions in a test say little of the cause: they belong together only at the same line.
+    """
+    stage, message = "", case.message
+    if match := _STAGE.match(message):
+        stage, message = match[1], match[2]
+    match = _KIND.match(message)
+    kind = match[1] if match else "AssertionError"
+    frames = _FRAME.findall(case.detail)
+    place = f"{frames[-1][0]}:{frames[-1][1]}" if frames else ""
+    raised_elsewhere = bool(frames) and frames[-1][0] != case.id.partition("::")[0]
+    if place and (raised_elsewhere or kind == "AssertionError"):
+        return _Cause(kind=kind, shape=stage, place=place)
+    return _Cause(kind=kind, shape=f"{stage} {_VARYING.sub('N', message)}", place="")
+
+
+def _trimmed(case: TestCase) -> str:
+    return excerpt(sanitise(case.detail).strip("\n") or one_line(case.message), _EXAMPLE)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
+
+
+def _capped(blocks: Sequence[str], footer: str, limit: int) -> str:
+    """As many blocks as fit, the first always; what is left out is counted."""
+    kept: list[str] = []
+    left = limit - tokens(footer) - 40
+    for number, block in enumerate(blocks):
+        if tokens(block) > left and kept:
+            rest = len(blocks) - number
+            kept.append(f"{rest} more {'block' if rest == 1 else 'blocks'} of this report left out for its length.")
+            break
+        kept.append(_within(block, left))
+        left -= tokens(kept[-1])
+    return "\n\n".join([*kept, footer] if footer else kept)
+
+
+def _within(block: str, limit: int) -> str:
+    return block if tokens(block) <= limit else excerpt(block, max(limit, 100))
