@@ -154,7 +154,8 @@ class Client:
         """Make an image of a root file system's tar, like `docker import`, and return its id."""
         name, _, tag = _split(reference)
         with self._call(f"import the image `{reference}`", TRANSFER):
-            self._api.import_image(filesystem, repository=name, tag=tag, changes=list(changes), stream_src=True)
+            pieces = iter(lambda: filesystem.read(1024 * 1024), b"")
+            self._api.import_image(pieces, repository=name, tag=tag, changes=list(changes))
         return self._present(reference)
 
     def load(self, archive: IO[bytes]) -> tuple[str, ...]:
