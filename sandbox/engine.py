@@ -1,0 +1,392 @@
+"""The Docker engine behind a few typed calls: the one file in which the Docker SDK is imported.
+
+Each call has a deadline of its own, and whatever goes wrong in the SDK, in HTTP or on the socket comes out as a
+`SandboxError`. A client belongs to one thread.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
+from sandbox.endpoint import Endpoint, resolve
+from sandbox.stream import Stream
+
+__all__ = ["Client", "ContainerSpec", "ContainerState", "Image", "Labelled", "connect"]
+
+PROMPT = 30.0
+"""Seconds for a call that does little."""
+CREATION = 120.0
+"""Seconds for creating or starting a container on a busy engine."""
+TRANSFER = 900.0
+"""Seconds without a byte while an image comes in."""
+LOG_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is known of an image on the engine."""
+
+    id: str
+    architecture: str
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """All that a container is created with. Sizes are bytes."""
+
+    image: str
+    entrypoint: tuple[str, ...]
+    environment: Mapping[str, str]
+    removed_environment: tuple[str, ...]
+    """Variables of the image that the container is not to have."""
+    user: str
+    working_directory: str
+    hostname: str
+    labels: Mapping[str, str]
+    tmpfs: Mapping[str, str]
+    network: str
+    memory: int
+    memory_and_swap: int
+    nano_cpus: int
+    pids: int
+    ulimits: Mapping[str, int]
+    read_only: bool
+    dropped_capabilities: tuple[str, ...]
+    security_options: tuple[str, ...]
+    init: bool
+    log_driver: str
+    ipc: str
+    shared_memory: int
+    binds: tuple[str, ...] = ()
+    runtime: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """How a container is; `exit_code` is None while it runs."""
+
+    status: str
+    exit_code: int | None
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A container that carries a label."""
+
+    id: str
+    status: str
+    created: float
+    """Seconds since the epoch, by the engine's clock."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def connect(environment: Mapping[str, str]) -> "Client":
+    """Talk to the engine that `environment` (as of a process) and the CLI's configuration mean.
+
+    Raises:
+        SandboxUnavailable: no such engine, or it does not answer.
+    """
+    endpoint = resolve(environment)
+    with _told("reach the Docker engine", SandboxUnavailable, _HINT_CONNECT.format(url=endpoint.url)):
+        return Client(_open(endpoint), endpoint)
+
+
+class Client:
+    """One engine; closing it gives back its connections."""
+
+    def __init__(self, api: Any, endpoint: Endpoint) -> None:
+        self._api = api  # the SDK's types are partial
+        self.endpoint = endpoint
+
+    def close(self) -> None:
+        self._api.close()
+
+    def version(self) -> str:
+        """The engine's version, such as `20.10.24`."""
+        with self._call("ask for the engine's version", PROMPT):
+            return str(self._api.version(api_version=False)["Version"])
+
+    def info(self) -> Mapping[str, object]:
+        """What the engine says of itself and its host."""
+        with self._call("ask for the engine's state", PROMPT):
+            info: Mapping[str, object] = self._api.info()
+            return info
+
+    # Images
+
+    def image(self, reference: str) -> Image | None:
+        """What is known of an image by name or id; None if the engine does not have it."""
+        from docker.errors import ImageNotFound  # noqa: PLC0415  (the SDK takes 0.1 s to import)
+
+        with self._call(f"look at the image `{reference}`", PROMPT):
+            try:
+                found = self._api.inspect_image(reference)
+            except ImageNotFound:
+                return None
+        return _image(found)
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give an image a name."""
+        name, _, tag = _split(reference)
+        with self._call(f"tag the image `{reference}`", PROMPT):
+            self._api.tag(image, name, tag=tag)
+
+    def remove_image(self, reference: str) -> None:
+        """Take a name from an image, and the image with its last name."""
+        with self._call(f"remove the image `{reference}`", CREATION):
+            self._api.remove_image(reference)
+
+    def images(self, label: str) -> tuple[Image, ...]:
+        """All images that carry `label` (`name` or `name=value`)."""
+        with self._call("list images", PROMPT):
+            ids = {found["Id"] for found in self._api.images(filters={"label": label})}
+        return tuple(image for image in map(self.image, sorted(ids)) if image)
+
+    def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
+        """Make an image of a root file system's tar, like `docker import`, and return its id."""
+        name, _, tag = _split(reference)
+        with self._call(f"import the image `{reference}`", TRANSFER):
+            pieces = iter(lambda: filesystem.read(1024 * 1024), b"")
+            self._api.import_image(pieces, repository=name, tag=tag, changes=list(changes))
+        return self._present(reference)
+
+    def load(self, archive: IO[bytes]) -> tuple[str, ...]:
+        """Take in the images of a `docker save` (compressed or not) and return their names or ids."""
+        loaded: list[str] = []
+        with self._call("load images", TRANSFER):
+            for line in self._api.load_image(archive) or ():
+                _refuse_error(line)
+                text = str(line.get("stream", "")).strip()
+                if text.startswith("Loaded image"):
+                    loaded.append(text.partition(": ")[2])
+        return tuple(loaded)
+
+    def pull(self, reference: str, say: Callable[[str], None]) -> str:
+        """Fetch an image and return its id; `say` hears of its layers."""
+        name, separator, tag = _split(reference)
+        named = f"{name}@{tag}" if separator == "@" else name
+        with self._call(f"pull the image `{reference}`", TRANSFER):
+            lines = self._api.pull(named, tag=None if separator == "@" else tag, stream=True, decode=True)
+            for line in lines:
+                _refuse_error(line)
+                if line.get("status") in ("Pull complete", "Already exists"):
+                    say(f"{line.get('id')}: {line['status']}")
+        return self._present(reference)
+
+    def build(
+        self,
+        context: IO[bytes],
+        *,
+        buildargs: Mapping[str, str],
+        labels: Mapping[str, str],
+        tag: str,
+        say: Callable[[str], None],
+        timeout: float,
+    ) -> str:
+        """Build an image from a context (a tar with a Dockerfile), with a network, and return its id.
+
+        Raises:
+            SetupFailed: a step failed or `timeout` seconds passed; the end of the log is in it.
+        """
+        log = bytearray()
+        deadline = time.monotonic() + timeout
+        with self._call(f"build the image `{tag}`", timeout):
+            lines: Iterable[dict[str, Any]] = self._api.build(
+                fileobj=context, custom_context=True, buildargs=dict(buildargs), labels=dict(labels),
+                tag=tag, decode=True, rm=True, forcerm=True,
+            )  # fmt: skip
+            for line in lines:
+                text = str(line.get("stream") or line.get("error") or "")
+                log += text.encode(errors="replace")
+                del log[:-LOG_BYTES]
+                if "error" in line:
+                    raise SetupFailed("the setup failed", log=log.decode(errors="replace"), hint="see its log")
+                if time.monotonic() > deadline:
+                    raise SetupFailed(f"the setup took more than {timeout:.0f} s", log=log.decode(errors="replace"))
+                if text.strip():
+                    say(text.rstrip())
+        return self._present(tag)
+
+    def _present(self, reference: str) -> str:
+        image = self.image(reference)
+        if image is None:
+            raise SandboxUnavailable(f"the image `{reference}` is not there after it was made")
+        return image.id
+
+    # Containers
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container, not started, and return its id."""
+        from docker.types import LogConfig, Ulimit  # noqa: PLC0415
+
+        with self._call("create a container", CREATION):
+            host = self._api.create_host_config(
+                binds=list(spec.binds), network_mode=spec.network, read_only=spec.read_only,
+                cap_drop=list(spec.dropped_capabilities), security_opt=list(spec.security_options),
+                init=spec.init, pids_limit=spec.pids, mem_limit=spec.memory, memswap_limit=spec.memory_and_swap,
+                nano_cpus=spec.nano_cpus, tmpfs=dict(spec.tmpfs), ipc_mode=spec.ipc, shm_size=spec.shared_memory,
+                ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in spec.ulimits.items()],
+                log_config=LogConfig(type=spec.log_driver), runtime=spec.runtime,
+            )  # fmt: skip
+            created = self._api.create_container(
+                image=spec.image, command=[], entrypoint=list(spec.entrypoint), user=spec.user,
+                environment=[f"{name}={value}" for name, value in spec.environment.items()]
+                + list(spec.removed_environment),
+                working_dir=spec.working_directory, hostname=spec.hostname, labels=dict(spec.labels),
+                stdin_open=True, tty=False, healthcheck={"test": ["NONE"]}, host_config=host,
+            )  # fmt: skip
+            return str(created["Id"])
+
+    def inspect(self, container: str) -> Mapping[str, Any]:
+        """All that the engine knows of a container, in the engine's own words."""
+        with self._call("look at a container", PROMPT, SandboxLost):
+            found: Mapping[str, Any] = self._api.inspect_container(container)
+            return found
+
+    def state(self, container: str) -> ContainerState:
+        """How a container is."""
+        state = self.inspect(container)["State"]
+        ended = state["Status"] in ("exited", "dead")
+        return ContainerState(
+            status=state["Status"],
+            exit_code=state["ExitCode"] if ended else None,
+            out_of_memory=bool(state.get("OOMKilled")),
+        )
+
+    def attach(self, container: str) -> Stream:
+        """The main process's standard input, output and error; to be called before `start`, so that nothing is lost."""
+        with self._call("attach to a container", CREATION, SandboxLost):
+            return Stream(self._api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+        with self._call("start a container", CREATION):
+            self._api.start(container)
+
+    def exec(self, container: str, command: Sequence[str]) -> Stream:
+        """Start one more process in a container; its standard input, output and error."""
+        with self._call("start a process in a container", CREATION, SandboxLost):
+            made = self._api.exec_create(container, list(command), stdin=True)
+            return Stream(self._api.exec_start(made["Id"], socket=True))
+
+    def kill(self, container: str) -> None:
+        """Kill all of a container; one that is gone or stopped already is left as it is."""
+        from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+        with self._call("kill a container", PROMPT, SandboxLost):
+            try:
+                self._api.kill(container)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:
+                    raise
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container with its anonymous volumes; one that is gone already is no error."""
+        from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+        with self._call("remove a container", CREATION, SandboxLost):
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:
+                    raise
+
+    def containers(self, label: str) -> tuple[Labelled, ...]:
+        """All containers, running or not, that carry `label` (`name` or `name=value`)."""
+        with self._call("list containers", PROMPT):
+            found = self._api.containers(all=True, filters={"label": label})
+        return tuple(
+            Labelled(id=each["Id"], status=each["State"], created=float(each["Created"]), labels=each["Labels"] or {})
+            for each in found
+        )
+
+    @contextmanager
+    def _call(self, what: str, seconds: float, kind: type[SandboxError] = SandboxUnavailable) -> Iterator[None]:
+        self._api.timeout = math.ceil(seconds)
+        with _told(what, kind, ""):
+            yield
+
+
+_HINT_CONNECT = "is the engine running, and may you use {url}? see `docker info`"
+
+
+@contextmanager
+def _told(what: str, kind: type[SandboxError], hint: str) -> Generator[None]:
+    """Say in our own error what the SDK, HTTP or the socket said."""
+    try:
+        import docker.errors  # noqa: PLC0415
+        import requests.exceptions  # noqa: PLC0415
+        import urllib3.exceptions  # noqa: PLC0415
+    except ImportError as error:
+        raise SandboxUnavailable("the Docker SDK is not installed", hint="`pip install docker`") from error
+    foreign = (
+        docker.errors.DockerException,
+        docker.errors.StreamParseError,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+    )
+    try:
+        yield
+    except foreign as error:
+        explanation = getattr(error, "explanation", None) or str(error)
+        raise kind(f"cannot {what}: {str(explanation).strip()[:500]}", hint=hint) from error
+
+
+def _open(endpoint: Endpoint) -> object:
+    from docker import APIClient  # noqa: PLC0415
+    from docker.tls import TLSConfig  # noqa: PLC0415
+
+    class Punctual(APIClient):
+        """The SDK leaves out the deadline in some calls (attach, pull, import)."""
+
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            kwargs["timeout"] = kwargs.get("timeout") or self.timeout
+            return super().send(request, **kwargs)
+
+    tls: TLSConfig | bool = False
+    if endpoint.tls:
+        pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
+        tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
+    api = Punctual(base_url=endpoint.url, version="auto", timeout=math.ceil(PROMPT), tls=tls)
+    api.trust_env = False
+    return api
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    config = found.get("Config") or {}
+    pairs = (variable.partition("=") for variable in config.get("Env") or ())
+    return Image(
+        id=found["Id"],
+        architecture=found.get("Architecture", ""),
+        environment={name: value for name, _, value in pairs},
+        labels=config.get("Labels") or {},
+        volumes=tuple(sorted(config.get("Volumes") or ())),
+    )
+
+
+def _split(reference: str) -> tuple[str, str, str]:
+    """Name, separator and tag or digest; the tag is `latest` where none is given."""
+    name, separator, digest = reference.partition("@")
+    if separator:
+        return name, separator, digest
+    head, slash, tail = reference.rpartition("/")
+    name, _, tag = tail.partition(":")
+    return f"{head}{slash}{name}", ":", tag or "latest"
+
+
+def _refuse_error(line: Mapping[str, Any]) -> None:
+    if "error" in line:
+        raise OSError(str(line["error"]))
