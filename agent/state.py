@@ -222,7 +222,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - o
 
 def _measured(state: RunState, report: TestReport) -> RunState:
     state = replace(state, baseline=report)
-    if state.started.task.mode == "fix" and not report.failing:
+    if state.started.task.mode == "fix" and report.ok:
         return replace(state, closing=(Outcome.PASSED, "the suite passes already: there is nothing to fix"))
     return state
 

@@ -54,6 +54,16 @@ def test_a_suite_that_passes_already_ends_the_run_at_once(tell, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "baseline",
+    [report(), report(problem="no result", exit_code=4), report(a="passed", exit_code=1), report(a="skipped")],
+    ids=["empty", "problem", "exit code", "all skipped"],
+)
+def test_a_suite_that_fails_nothing_but_shows_no_success_is_not_called_green(tell, baseline):
+    state = tell(World(reports={"base": baseline}), turn(PLAN), turn(blocked("there are no tests")))
+    assert state.outcome is Outcome.BLOCKED
+
+
 def test_red_then_green_is_judged_committed_and_passed(tell, tmp_path):
     state = tell(World(reports={"base": RED}), turn(PLAN), turn(edit("good"), TESTS))
     assert (state.outcome, state.tree, state.tip) == (Outcome.PASSED, "good", "c1")
