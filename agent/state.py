@@ -275,7 +275,7 @@ def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
 
 def _turn_ended(state: RunState, stop_reason: str) -> RunState:
     """The model stopped without calling a tool: its work is tested, or it is told what is expected."""
-    untested = state.phase is not Phase.PLAN and state.tree != state.tested_tree
+    untested = state.phase is not Phase.PLAN and state.tree != (state.tested_tree or state.base)
     if stop_reason != "length" and untested:
         return replace(state, must_test=True, nudges=0)
     if stop_reason != "length" and _judged(state):

@@ -118,6 +118,13 @@ def test_a_model_that_gives_up_with_a_reason_is_blocked(tell):
     assert (state.outcome, state.reason, state.tree) == (Outcome.BLOCKED, "the test is wrong", "base")
 
 
+def test_a_model_that_only_talks_is_nudged_and_then_the_run_fails(tell, tmp_path):
+    state = tell(World(reports={"base": RED}), turn(PLAN), *[turn(text="Hm.")] * 4)
+    assert (state.outcome, state.reason) == (Outcome.FAILED, "the model stopped calling tools")
+    assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE, Say.NUDGE, Say.NUDGE, Say.NUDGE]
+    assert state.spent.iterations == 0
+
+
 def test_a_model_without_a_plan_is_asked_for_it_and_then_the_run_fails(tell, tmp_path):
     state = tell(World(reports={"base": RED}), *[turn(text="Hm.")] * 4)
     assert (state.outcome, state.spent.calls) == (Outcome.FAILED, 4)
