@@ -222,7 +222,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - o
 
 def _measured(state: RunState, report: TestReport) -> RunState:
     state = replace(state, baseline=report)
-    if state.started.task.mode == "fix" and not report.failing:
+    if state.started.task.mode == "fix" and report.ok:
         return replace(state, closing=(Outcome.PASSED, "the suite passes already: there is nothing to fix"))
     return state
 
@@ -275,7 +275,7 @@ def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
 
 def _turn_ended(state: RunState, stop_reason: str) -> RunState:
     """The model stopped without calling a tool: its work is tested, or it is told what is expected."""
-    untested = state.phase is not Phase.PLAN and state.tree != state.tested_tree
+    untested = state.phase is not Phase.PLAN and state.tree != (state.tested_tree or state.base)
     if stop_reason != "length" and untested:
         return replace(state, must_test=True, nudges=0)
     if stop_reason != "length" and _judged(state):

@@ -1,0 +1,191 @@
+"""Doubles to run the real loop with: scripted models, and a world whose every effect follows from the state alone.
+
+Trees are words: a tool call `edit` leaves the tree that it names, and the world says what the suite shows on each. As
+nothing is counted outside the journal, a run that is cut anywhere and taken up again meets the same world.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agent import events as e
+from agent.asking import Asker
+from agent.journal import Journal
+from agent.loop import Kit
+from agent.messages import Message, ToolCall, Usage
+from agent.models import Completion, ModelError, Request, ToolSpec
+from agent.state import RunState, ending
+from agent.task import Limits, Mode, Plan, Prices, Task
+from agent.testreport import Status, TestCase, TestReport
+from agent.verdict import Verdict, VerdictKind
+
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+PRICES = Prices(input=0.5, cached=0.125, output=2.0)
+USAGE = Usage(prompt=100, cached=20, completion=10)
+TOOLS = (ToolSpec(name="edit", description="Leave a tree.", parameters={"type": "object"}),)
+
+
+def started(
+    mode: Mode = "fix",
+    *,
+    limits: Limits | None = None,
+    prices: Prices = PRICES,
+    context: int = 262_144,
+    max_output: int = 2048,
+) -> e.RunStarted:
+    """The first event of a run from the tree `base`."""
+    return e.RunStarted(
+        run_id="r1",
+        branch="greenward/work-r1",
+        task=Task(mode=mode, request="Make it work.", base_commit="c0", base_tree="base"),
+        limits=limits or Limits(),
+        prices=prices,
+        model="scripted",
+        context=context,
+        max_output=max_output,
+        sandbox="none",
+    )
+
+
+def report(*, exit_code: int | None = None, problem: str = "", seconds: float = 0.0, **cases: str) -> TestReport:
+    """What a suite showed: `report(a="passed", b="failed")`, with the exit code that belongs to it."""
+    listed = tuple(TestCase(id=f"tests/test_x.py::{name}", status=Status(status)) for name, status in cases.items())
+    red = any(case.status in (Status.FAILED, Status.ERROR) for case in listed)
+    return TestReport(
+        cases=listed, exit_code=int(red) if exit_code is None else exit_code, problem=problem, seconds=seconds
+    )
+
+
+def call(name: str, **arguments: str) -> ToolCall:
+    """A tool call; its id is given by `turn`."""
+    return ToolCall(id="", name=name, arguments=json.dumps(arguments))
+
+
+def turn(*calls: ToolCall, text: str = "", stop: str | None = None, usage: Usage | None = USAGE) -> Completion:
+    """A reply of the model."""
+    numbered = tuple(
+        ToolCall(id=f"{call.name}:{number}", name=call.name, arguments=call.arguments)
+        for number, call in enumerate(calls)
+    )
+    message = Message(role="assistant", content=text, tool_calls=numbered)
+    return Completion(message=message, usage=usage, stop_reason=stop or ("tool_calls" if calls else "stop"))
+
+
+PLAN = call("submit_plan")
+TESTS = call("run_tests")
+DONE = call("finish", status="done", reason="")
+
+
+def edit(tree: str) -> ToolCall:
+    return call("edit", tree=tree)
+
+
+def blocked(reason: str) -> ToolCall:
+    return call("finish", status="blocked", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedModel:
+    """Answers the nth time with the nth reply, as the conversation has it: also after a crash."""
+
+    replies: tuple[Completion, ...]
+    name: str = "scripted"
+
+    def complete(self, request: Request) -> Completion:
+        said = sum(message.role == "assistant" for message in request.messages)
+        return self.replies[said]
+
+
+@dataclass(slots=True)
+class QueuedModel:
+    """Answers each request with the next of `outcomes`, and keeps the requests."""
+
+    outcomes: list[Completion | ModelError]
+    requests: list[Request] = field(default_factory=list)
+    name: str = "queued"
+
+    def complete(self, request: Request) -> Completion:
+        self.requests.append(request)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, ModelError):
+            raise outcome
+        return outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the suite shows and the judge finds on each tree; a tree that is not named is green, and passes."""
+
+    reports: Mapping[str, TestReport] = field(default_factory=dict)
+    verdicts: Mapping[str, VerdictKind] = field(default_factory=dict)
+
+    def kit(self, *replies: Completion) -> Kit:
+        asker = Asker(
+            model=ScriptedModel(replies), tools=TOOLS, delay=lambda _error, _count: None, sleep=lambda _seconds: None
+        )
+        return Kit(
+            prepare=_prepare,
+            measure=lambda state: iter([e.BaselineMeasured(report=self.report_on(state.base))]),
+            prompt=_prompt,
+            ask=asker.ask,
+            call_tool=self._call_tool,
+            test=lambda state: iter([e.TestsFinished(report=self.report_on(state.tree), tree=state.tree)]),
+            judge=self._judge,
+            commit=_commit,
+            finish=_finish,
+        )
+
+    def report_on(self, tree: str) -> TestReport:
+        return self.reports.get(tree, report(a="passed"))
+
+    def _judge(self, state: RunState) -> Iterator[e.Event]:
+        kind = self.verdicts.get(state.tested_tree, VerdictKind.PASSED)
+        yield e.VerdictReached(verdict=Verdict(kind=kind, tree=state.tested_tree, reasons=(f"it is {kind}",)))
+
+    def _call_tool(self, state: RunState) -> Iterator[e.Event]:
+        call, tree = state.pending[0], state.tree
+        arguments: dict[str, str] = json.loads(call.arguments)
+        effect: e.Effect | None = None
+        match call.name:
+            case "edit":
+                tree = arguments["tree"]
+            case "submit_plan":
+                effect = e.Planned(plan=Plan(summary="Do it.", steps=("Do it.",)))
+            case "run_tests":
+                effect = e.TestRun(report=self.report_on(tree), full=True)
+            case "run_one_test":
+                effect = e.TestRun(report=self.report_on(tree), full=False)
+            case "unseal":
+                effect = e.Unsealed(path=arguments["path"], reason=arguments["reason"])
+            case "finish":
+                done = arguments["status"] == "done"
+                effect = e.Finish(status="done" if done else "blocked", reason=arguments["reason"])
+        yield e.ToolReturned(call_id=call.id, name=call.name, content="ok", is_error=False, tree=tree, effect=effect)
+
+
+def _prepare(_state: RunState) -> Iterator[e.Event]:
+    yield e.EnvironmentPrepared(id="env", origin="present", cached=True, seconds=0.0, build="", test="pytest")
+
+
+def _prompt(state: RunState) -> Iterator[e.Event]:
+    assert state.say is not None
+    yield e.Prompted(about=state.say, messages=(Message(role="user", content=f"[{state.say}]"),))
+
+
+def _commit(state: RunState) -> Iterator[e.Event]:
+    commit = f"c{len(state.iterations) + 1}"
+    yield e.Committed(commit=commit, tree=state.tested_tree, subject=f"Leave {state.tested_tree}")
+
+
+def _finish(state: RunState) -> Iterator[e.Event]:
+    end = ending(state)
+    assert end is not None
+    yield e.RunFinished(outcome=end[0], reason=end[1], commit=state.tip, tree=state.tree)
+
+
+def open_journal(path: Path, *, tick: float = 1.0, scrub: Callable[[str], str] = lambda text: text) -> Journal:
+    """The journal at `path`, by a clock that is `tick` seconds further at each entry, whichever process writes it."""
+    journal = Journal(path, clock=lambda: EPOCH + timedelta(seconds=tick * len(journal.entries)), scrub=scrub)
+    return journal
