@@ -65,6 +65,18 @@ VARIABLES: Mapping[str, str] = {
 
 _FALLBACK_PATH = "/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT = 120.0
+_ELSEWHERE = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_PREFIX",
+    }
+)
 _KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")
 
 
@@ -150,9 +162,7 @@ class Git:
         Raises:
             GitFailed: it failed.
         """
-        variables = {name: value for name, value in environment.items() if not name.startswith("GIT_CONFIG_PARAM")}
-        variables |= {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(work_tree)}
-        variables.pop("GIT_INDEX_FILE", None)
+        variables = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
         command = ["env", "-i", *_pairs(variables), "git", *arguments]
         status, output, errors = self._execute(command, stdin, 3600.0, cwd=work_tree)
         if status == 0:

@@ -122,6 +122,13 @@ class Scanner:
         changes = {path: self._sized(entry) for path, entry in final.items() if _differs(head.get(path), entry)}
         return self._trees.graft(head_tree, changes), tuple(sorted(left_out, key=lambda one: one.path))
 
+    def staged(self, head_tree: str) -> tuple[str, ...]:
+        """Paths at which the user's index differs from HEAD, sorted."""
+        staged, _ = self._staged()
+        head = self._trees.entries(head_tree)
+        entries = {path: one.entry for path, one in staged.items()}
+        return tuple(sorted(path for path in {*head, *entries} if _differs(head.get(path), entries.get(path))))
+
     def _sized(self, entry: Entry | None) -> Entry | None:
         if entry is None or entry.size >= 0:
             return entry

@@ -212,13 +212,8 @@ class Workspace:
 
         `at` must know its time zone.
         """
-        name, email = IDENTITY
         date = f"{int(at.timestamp())} {at:%z}"
-        variables = {
-            f"GIT_{role}_{field}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for field, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
-        }
+        variables = _identity() | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         parents = [] if parent is None else ["-p", parent]
         return self.git.text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), variables=variables)
 
@@ -258,9 +253,8 @@ class Workspace:
         expected = old or "0" * len(new)
         for _ in range(2):
             try:
-                self.git.run(
-                    "update-ref", "-m", "greenward", "--end-of-options", ref, new, expected, variables=_committer()
-                )
+                arguments = ("update-ref", "-m", "greenward", "--end-of-options", ref, new, expected)
+                self.git.run(*arguments, variables=_identity())
             except GitFailed as failure:
                 if self._branch(ref) == new:
                     return
@@ -268,6 +262,11 @@ class Workspace:
                     raise self._lost(branch, ref, expected, failure) from failure
             else:
                 return
+
+    def annotate(self, commit: str, text: str) -> None:
+        """Attach `text` to a commit as a note under `refs/notes/greenward`, in place of an earlier one."""
+        note = ("notes", "--ref=greenward", "add", "-f", "-F", "-", commit)
+        self.git.run(*note, stdin=text.encode(), variables=_identity())
 
     def _branch(self, ref: str) -> str:
         return self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
@@ -331,6 +330,10 @@ def _inside(directory: str) -> str:
     return plain
 
 
-def _committer() -> dict[str, str]:
+def _identity() -> dict[str, str]:
     name, email = IDENTITY
-    return {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}
+    return {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", name), ("EMAIL", email))
+    }
