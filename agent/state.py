@@ -16,7 +16,7 @@ from agent.verdict import Verdict, VerdictKind, shortfall
 __all__ = ["Due", "Iteration", "Phase", "RunState", "Spent", "apply", "due", "ending", "fold"]
 
 MAX_NUDGES = 3
-"""Turns in a row without a tool call, or replies in a row that were cut off, before the run gives up."""
+"""Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
 
 
 TAIL_SECONDS = 10.0
@@ -264,7 +264,7 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         messages=(*state.messages, event.message),
         pending=event.message.tool_calls,
     )
-    return replace(state, nudges=0) if state.pending else _turn_ended(state, event.stop_reason)
+    return state if state.pending else _turn_ended(state, event.stop_reason)
 
 
 def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
@@ -280,17 +280,19 @@ def _turn_ended(state: RunState, stop_reason: str) -> RunState:
         return replace(state, must_test=True, nudges=0)
     if stop_reason != "length" and _judged(state):
         return replace(state, closing=_verdict_outcome(state))
-    state = replace(state, nudges=state.nudges + 1)
-    if state.nudges > MAX_NUDGES:
-        return replace(state, closing=(Outcome.FAILED, "the model stopped calling tools"))
     if stop_reason == "length":
-        return replace(state, say=Say.TRUNCATED)
-    return replace(state, say=Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE)
+        return _nudged(state, Say.TRUNCATED, "the model's replies were cut off again and again")
+    return _nudged(
+        state, Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE, "the model stopped calling tools"
+    )
 
 
 def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
     answer = Message(role="tool", content=event.content, tool_call_id=event.call_id)
-    state = replace(state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree)
+    nudges = state.nudges if isinstance(event.effect, e.Finish) else 0
+    state = replace(
+        state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree, nudges=nudges
+    )
     match event.effect:
         case None:
             return state
@@ -311,14 +313,20 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
 
 def _finish(state: RunState) -> RunState:
     """The model says that it is done: what has not been tested is tested, and what was judged is final."""
+    if state.phase is Phase.PLAN:
+        return _nudged(state, Say.PLAN_MISSING, "the model says that it is done, but it never planned")
     if state.tree != state.tested_tree:
         return replace(state, must_test=True)
     if _judged(state):
         return replace(state, closing=_verdict_outcome(state))
-    state = replace(state, nudges=state.nudges + 1)
-    if state.nudges > MAX_NUDGES:
-        return replace(state, closing=(Outcome.FAILED, "the model says that it is done, but the tests fail"))
-    return replace(state, say=Say.NUDGE)
+    return _nudged(state, Say.NUDGE, "the model says that it is done, but the tests fail")
+
+
+def _nudged(state: RunState, say: Say, reason: str) -> RunState:
+    """The model is told what is expected; told too often in a row, the run fails for `reason`."""
+    if state.nudges >= MAX_NUDGES:
+        return replace(state, closing=(Outcome.FAILED, reason))
+    return replace(state, nudges=state.nudges + 1, say=say)
 
 
 def _judged(state: RunState) -> bool:

@@ -131,6 +131,20 @@ def test_a_model_without_a_plan_is_asked_for_it_and_then_the_run_fails(tell, tmp
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN] + [Say.PLAN_MISSING] * 3
 
 
+@pytest.mark.parametrize("mode", ["fix", "change", "new"])
+def test_a_model_that_is_done_before_it_planned_is_asked_for_the_plan(tell, tmp_path, mode):
+    state = tell(World(reports={"base": RED}), *[turn(DONE)] * 4, mode=mode)
+    assert (state.outcome, state.iterations) == (Outcome.FAILED, ())
+    assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN] + [Say.PLAN_MISSING] * 3
+
+
+def test_a_model_that_insists_on_being_done_while_tests_fail_ends_the_run(tell):
+    world = World(reports={"base": RED, "bad": RED})
+    state = tell(world, turn(PLAN), turn(edit("bad"), TESTS), *[turn(DONE)] * 4)
+    assert (state.outcome, state.reason) == (Outcome.FAILED, "the model says that it is done, but the tests fail")
+    assert state.spent.calls == 6
+
+
 def test_replies_that_are_cut_off_are_told_and_then_the_run_fails(tell, tmp_path):
     state = tell(World(reports={"base": RED}), turn(PLAN), *[turn(text="We", stop="length")] * 4)
     assert state.outcome is Outcome.FAILED
