@@ -142,7 +142,7 @@ def due(state: RunState) -> Due:
         return Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
-        return Due.TEST if end[0] is Outcome.OUT_OF_BUDGET and unmeasured else Due.FINISH
+        return Due.TEST if end[0] is not Outcome.BLOCKED and unmeasured else Due.FINISH
     if missing := _missing(state):
         return missing
     if state.must_test:

@@ -151,6 +151,12 @@ def test_replies_that_are_cut_off_are_told_and_then_the_run_fails(tell, tmp_path
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE] + [Say.TRUNCATED] * 3
 
 
+def test_work_is_measured_before_cut_off_replies_end_the_run(tell):
+    replies = [turn(text="We", stop="length")] * 4
+    state = tell(World(reports={"base": RED}), turn(PLAN), turn(edit("good")), *replies)
+    assert (state.outcome, state.tip) == (Outcome.PASSED, "c1")
+
+
 # Verdicts
 
 
