@@ -312,11 +312,13 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
 
 
 def _finish(state: RunState) -> RunState:
-    """The model says that it is done: what has not been tested is tested, and what was judged is final."""
+    """The model says that it is done: what has not been tested is tested, and what was judged is final once told."""
     if state.phase is Phase.PLAN:
         return _nudged(state, Say.PLAN_MISSING, "the model says that it is done, but it never planned")
     if state.tree != state.tested_tree:
         return replace(state, must_test=True)
+    if state.say is Say.VERDICT:
+        return state
     if _judged(state):
         return replace(state, closing=_verdict_outcome(state))
     return _nudged(state, Say.NUDGE, "the model says that it is done, but the tests fail")

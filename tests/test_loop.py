@@ -167,6 +167,14 @@ def test_an_unproven_result_is_told_and_a_second_finish_leaves_it_unproven(tell,
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE, Say.VERDICT]
 
 
+@pytest.mark.parametrize("kind", [VerdictKind.UNPROVEN, VerdictKind.FAILED])
+def test_a_finish_said_before_the_verdict_was_heard_does_not_end_the_run(tell, tmp_path, kind):
+    world = World(reports={"base": RED}, verdicts={"good": kind})
+    state = tell(world, turn(PLAN), turn(edit("good"), TESTS, DONE), turn(edit("better"), TESTS))
+    assert (state.outcome, state.tree) == (Outcome.PASSED, "better")
+    assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE, Say.VERDICT]
+
+
 @pytest.mark.parametrize(
     ("kind", "outcome"),
     [
