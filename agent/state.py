@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent import events as e
+from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import Entry
 from agent.messages import Message, ToolCall, Usage
@@ -175,11 +176,15 @@ def _missing(state: RunState) -> Due | None:
 
 
 def fold(entries: Iterable[Entry]) -> RunState:
-    """The state after `entries`, of which the first is `RunStarted`."""
+    """The state after `entries`.
+
+    Raises:
+        DamagedRun: the first of them is not `RunStarted`; a journal torn in its first line has none.
+    """
     iterator = iter(entries)
-    first = next(iterator)
-    if not isinstance(first.event, e.RunStarted):
-        raise TypeError("a journal begins with RunStarted")
+    first = next(iterator, None)
+    if first is None or not isinstance(first.event, e.RunStarted):
+        raise DamagedRun("the journal holds no run: it does not begin with one", hint="nothing was done: start anew")
     task = first.event.task
     state = RunState(started=first.event, tree=task.base_tree, witness_tree=task.base_tree, at=first.at, say=Say.PLAN)
     for entry in iterator:

@@ -7,6 +7,7 @@ import pytest
 
 from agent import events as e
 from agent.asking import Asker
+from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import read_entries
 from agent.loop import run
@@ -339,3 +340,10 @@ def test_what_a_step_yields_is_durable_before_the_step_goes_on(tmp_path):
     assert seen == [
         ["run_started", "environment_prepared", "baseline_measured", "prompted", "call_reserved"],
     ]
+
+
+def test_a_journal_without_a_first_event_is_no_run(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"seq":0,"at":')
+    with open_journal(path) as journal, pytest.raises(DamagedRun, match="holds no run"):
+        run(journal, World().kit())
