@@ -139,7 +139,7 @@ def due(state: RunState) -> Due:
     if state.uncommitted:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
-    if state.pending and not state.closing:
+    if state.pending and not state.closing and state.spent.seconds < _deadline(state):
         return Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
@@ -159,10 +159,15 @@ def ending(state: RunState) -> tuple[Outcome, str] | None:
     if state.closing:
         return state.closing
     limits = state.started.limits
-    suite = state.report.seconds if state.report else 0.0
-    tail = min(2 * suite + TAIL_SECONDS, limits.seconds / 4)
-    spent = state.spent.exceeds(limits, tail=tail)
+    spent = state.spent.exceeds(limits, tail=limits.seconds - _deadline(state))
     return (Outcome.OUT_OF_BUDGET, spent) if spent else None
+
+
+def _deadline(state: RunState) -> float:
+    """Seconds after which only what was written last is tested and judged."""
+    seconds = state.started.limits.seconds
+    suite = state.report.seconds if state.report else 0.0
+    return seconds - min(2 * suite + TAIL_SECONDS, seconds / 4)
 
 
 def _missing(state: RunState) -> Due | None:

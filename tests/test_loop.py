@@ -243,6 +243,14 @@ def test_red_work_that_is_not_yet_tested_is_committed_when_the_budget_ends(tell)
     assert (state.outcome, state.tip) == (Outcome.OUT_OF_BUDGET, "c1")
 
 
+def test_tool_calls_that_are_left_when_the_time_is_up_are_not_made(tell):
+    late = turn(*[edit(f"bad{number}") for number in range(40)])
+    state = tell(LOST, turn(PLAN), late, limits=Limits(seconds=40.0))
+    assert state.outcome is Outcome.OUT_OF_BUDGET
+    assert 0 < len(state.pending) < 40
+    assert state.spent.seconds <= 40.0
+
+
 def test_tool_calls_that_were_paid_for_are_made_although_the_money_is_gone(tell):
     state = tell(World(reports={"base": RED}), turn(PLAN), turn(edit("bad"), edit("good")), limits=Limits(calls=2))
     assert state.outcome is Outcome.PASSED
