@@ -165,8 +165,8 @@ def ending(state: RunState) -> tuple[Outcome, str] | None:
 
 def _deadline(state: RunState) -> float:
     """Seconds after which only what was written last is tested and judged."""
-    seconds = state.started.limits.seconds
-    suite = state.report.seconds if state.report else 0.0
+    seconds, measured = state.started.limits.seconds, state.report or state.baseline
+    suite = measured.seconds if measured else 0.0
     return seconds - min(2 * suite + TAIL_SECONDS, seconds / 4)
 
 

@@ -251,6 +251,13 @@ def test_tool_calls_that_are_left_when_the_time_is_up_are_not_made(tell):
     assert state.spent.seconds <= 40.0
 
 
+def test_time_is_kept_for_a_suite_whose_length_the_baseline_showed(tell):
+    slow = report(a="failed", seconds=20.0)
+    state = tell(World(reports={"base": slow}), turn(PLAN), *[turn(call("look"))] * 50, limits=Limits(seconds=200.0))
+    assert state.outcome is Outcome.OUT_OF_BUDGET
+    assert 140.0 < state.spent.seconds < 160.0
+
+
 def test_tool_calls_that_were_paid_for_are_made_although_the_money_is_gone(tell):
     state = tell(World(reports={"base": RED}), turn(PLAN), turn(edit("bad"), edit("good")), limits=Limits(calls=2))
     assert state.outcome is Outcome.PASSED
