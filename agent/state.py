@@ -140,7 +140,7 @@ def due(state: RunState) -> Due:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
     if state.pending and not state.closing and state.spent.seconds < _deadline(state):
-        return Due.CALL_TOOL
+        return _missing(state) or Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
         return Due.TEST if end[0] is not Outcome.BLOCKED and unmeasured else Due.FINISH

@@ -98,6 +98,18 @@ def test_a_change_plans_before_it_prepares_and_measures(tell, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("mode", ["change", "new"])
+def test_calls_that_follow_the_plan_in_one_turn_find_the_place_prepared(tell, tmp_path, mode):
+    world = World(reports={"base": RED, "tests": RED})
+    tell(world, turn(PLAN, edit("tests"), TESTS), turn(blocked("enough")), mode=mode)
+    order = kinds(tmp_path / "journal.jsonl")
+    planned = order.index("tool_returned")
+    measured = ["baseline_measured"] if mode == "change" else []
+    assert order[planned : planned + 3 + len(measured)] == [
+        "tool_returned", "environment_prepared", *measured, "tool_returned",
+    ]  # fmt: skip
+
+
 def test_a_scaffold_writes_red_tests_first_and_measures_itself_against_them(tell, tmp_path):
     world = World(reports={"hollow": GREEN, "tests": RED})
     state = tell(
