@@ -139,7 +139,7 @@ def due(state: RunState) -> Due:
     if state.uncommitted:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
-    if state.pending and not state.closing and state.spent.seconds < _deadline(state):
+    if state.pending and not state.closing and state.spent.seconds < state.started.limits.seconds - _tail(state):
         return _missing(state) or Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
@@ -152,22 +152,18 @@ def due(state: RunState) -> Due:
 
 
 def ending(state: RunState) -> tuple[Outcome, str] | None:
-    """How the run ends, if nothing is left to do but to end it.
-
-    Of the wall clock a tail is kept, so that what was written last can still be tested and judged.
-    """
+    """How the run ends, if nothing is left to do but to end it."""
     if state.closing:
         return state.closing
-    limits = state.started.limits
-    spent = state.spent.exceeds(limits, tail=limits.seconds - _deadline(state))
+    spent = state.spent.exceeds(state.started.limits, tail=_tail(state))
     return (Outcome.OUT_OF_BUDGET, spent) if spent else None
 
 
-def _deadline(state: RunState) -> float:
-    """Seconds after which only what was written last is tested and judged."""
-    seconds, measured = state.started.limits.seconds, state.report or state.baseline
+def _tail(state: RunState) -> float:
+    """Seconds kept of the wall clock for the last test and verdict."""
+    measured = state.report or state.baseline
     suite = measured.seconds if measured else 0.0
-    return seconds - min(2 * suite + TAIL_SECONDS, seconds / 4)
+    return min(2 * suite + TAIL_SECONDS, state.started.limits.seconds / 4)
 
 
 def _missing(state: RunState) -> Due | None:
