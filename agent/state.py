@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent import events as e
+from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import Entry
 from agent.messages import Message, ToolCall, Usage
@@ -16,7 +17,7 @@ from agent.verdict import Verdict, VerdictKind, shortfall
 __all__ = ["Due", "Iteration", "Phase", "RunState", "Spent", "apply", "due", "ending", "fold"]
 
 MAX_NUDGES = 3
-"""Turns in a row without a tool call, or replies in a row that were cut off, before the run gives up."""
+"""Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
 
 
 TAIL_SECONDS = 10.0
@@ -138,11 +139,11 @@ def due(state: RunState) -> Due:
     if state.uncommitted:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
-    if state.pending and not state.closing:
-        return Due.CALL_TOOL
+    if state.pending and not state.closing and state.spent.seconds < state.started.limits.seconds - _tail(state):
+        return _missing(state) or Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
-        return Due.TEST if end[0] is Outcome.OUT_OF_BUDGET and unmeasured else Due.FINISH
+        return Due.TEST if end[0] is not Outcome.BLOCKED and unmeasured else Due.FINISH
     if missing := _missing(state):
         return missing
     if state.must_test:
@@ -151,17 +152,18 @@ def due(state: RunState) -> Due:
 
 
 def ending(state: RunState) -> tuple[Outcome, str] | None:
-    """How the run ends, if nothing is left to do but to end it.
-
-    Of the wall clock a tail is kept, so that what was written last can still be tested and judged.
-    """
+    """How the run ends, if nothing is left to do but to end it."""
     if state.closing:
         return state.closing
-    limits = state.started.limits
-    suite = state.report.seconds if state.report else 0.0
-    tail = min(2 * suite + TAIL_SECONDS, limits.seconds / 4)
-    spent = state.spent.exceeds(limits, tail=tail)
+    spent = state.spent.exceeds(state.started.limits, tail=_tail(state))
     return (Outcome.OUT_OF_BUDGET, spent) if spent else None
+
+
+def _tail(state: RunState) -> float:
+    """Seconds kept of the wall clock for the last test and verdict."""
+    measured = state.report or state.baseline
+    suite = measured.seconds if measured else 0.0
+    return min(2 * suite + TAIL_SECONDS, state.started.limits.seconds / 4)
 
 
 def _missing(state: RunState) -> Due | None:
@@ -175,11 +177,15 @@ def _missing(state: RunState) -> Due | None:
 
 
 def fold(entries: Iterable[Entry]) -> RunState:
-    """The state after `entries`, of which the first is `RunStarted`."""
+    """The state after `entries`.
+
+    Raises:
+        DamagedRun: the first of them is not `RunStarted`; a journal torn in its first line has none.
+    """
     iterator = iter(entries)
-    first = next(iterator)
-    if not isinstance(first.event, e.RunStarted):
-        raise TypeError("a journal begins with RunStarted")
+    first = next(iterator, None)
+    if first is None or not isinstance(first.event, e.RunStarted):
+        raise DamagedRun("the journal holds no run: it does not begin with one", hint="nothing was done: start anew")
     task = first.event.task
     state = RunState(started=first.event, tree=task.base_tree, witness_tree=task.base_tree, at=first.at, say=Say.PLAN)
     for entry in iterator:
@@ -264,7 +270,7 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         messages=(*state.messages, event.message),
         pending=event.message.tool_calls,
     )
-    return replace(state, nudges=0) if state.pending else _turn_ended(state, event.stop_reason)
+    return state if state.pending else _turn_ended(state, event.stop_reason)
 
 
 def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
@@ -280,17 +286,19 @@ def _turn_ended(state: RunState, stop_reason: str) -> RunState:
         return replace(state, must_test=True, nudges=0)
     if stop_reason != "length" and _judged(state):
         return replace(state, closing=_verdict_outcome(state))
-    state = replace(state, nudges=state.nudges + 1)
-    if state.nudges > MAX_NUDGES:
-        return replace(state, closing=(Outcome.FAILED, "the model stopped calling tools"))
     if stop_reason == "length":
-        return replace(state, say=Say.TRUNCATED)
-    return replace(state, say=Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE)
+        return _nudged(state, Say.TRUNCATED, "the model's replies were cut off again and again")
+    return _nudged(
+        state, Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE, "the model stopped calling tools"
+    )
 
 
 def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
     answer = Message(role="tool", content=event.content, tool_call_id=event.call_id)
-    state = replace(state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree)
+    nudges = state.nudges if isinstance(event.effect, e.Finish) else 0
+    state = replace(
+        state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree, nudges=nudges
+    )
     match event.effect:
         case None:
             return state
@@ -310,15 +318,23 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
 
 
 def _finish(state: RunState) -> RunState:
-    """The model says that it is done: what has not been tested is tested, and what was judged is final."""
+    """The model says that it is done: what has not been tested is tested, and what was judged is final once told."""
+    if state.phase is Phase.PLAN:
+        return _nudged(state, Say.PLAN_MISSING, "the model says that it is done, but it never planned")
     if state.tree != state.tested_tree:
         return replace(state, must_test=True)
+    if state.say is Say.VERDICT:
+        return state
     if _judged(state):
         return replace(state, closing=_verdict_outcome(state))
-    state = replace(state, nudges=state.nudges + 1)
-    if state.nudges > MAX_NUDGES:
-        return replace(state, closing=(Outcome.FAILED, "the model says that it is done, but the tests fail"))
-    return replace(state, say=Say.NUDGE)
+    return _nudged(state, Say.NUDGE, "the model says that it is done, but the tests fail")
+
+
+def _nudged(state: RunState, say: Say, reason: str) -> RunState:
+    """The model is told what is expected; told too often in a row, the run fails for `reason`."""
+    if state.nudges >= MAX_NUDGES:
+        return replace(state, closing=(Outcome.FAILED, reason))
+    return replace(state, nudges=state.nudges + 1, say=say)
 
 
 def _judged(state: RunState) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from agent import events as e
 from agent.asking import Asker
+from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import read_entries
 from agent.loop import run
@@ -97,6 +98,18 @@ def test_a_change_plans_before_it_prepares_and_measures(tell, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("mode", ["change", "new"])
+def test_calls_that_follow_the_plan_in_one_turn_find_the_place_prepared(tell, tmp_path, mode):
+    world = World(reports={"base": RED, "tests": RED})
+    tell(world, turn(PLAN, edit("tests"), TESTS), turn(blocked("enough")), mode=mode)
+    order = kinds(tmp_path / "journal.jsonl")
+    planned = order.index("tool_returned")
+    measured = ["baseline_measured"] if mode == "change" else []
+    assert order[planned : planned + 3 + len(measured)] == [
+        "tool_returned", "environment_prepared", *measured, "tool_returned",
+    ]  # fmt: skip
+
+
 def test_a_scaffold_writes_red_tests_first_and_measures_itself_against_them(tell, tmp_path):
     world = World(reports={"hollow": GREEN, "tests": RED})
     state = tell(
@@ -131,10 +144,30 @@ def test_a_model_without_a_plan_is_asked_for_it_and_then_the_run_fails(tell, tmp
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN] + [Say.PLAN_MISSING] * 3
 
 
+@pytest.mark.parametrize("mode", ["fix", "change", "new"])
+def test_a_model_that_is_done_before_it_planned_is_asked_for_the_plan(tell, tmp_path, mode):
+    state = tell(World(reports={"base": RED}), *[turn(DONE)] * 4, mode=mode)
+    assert (state.outcome, state.iterations) == (Outcome.FAILED, ())
+    assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN] + [Say.PLAN_MISSING] * 3
+
+
+def test_a_model_that_insists_on_being_done_while_tests_fail_ends_the_run(tell):
+    world = World(reports={"base": RED, "bad": RED})
+    state = tell(world, turn(PLAN), turn(edit("bad"), TESTS), *[turn(DONE)] * 4)
+    assert (state.outcome, state.reason) == (Outcome.FAILED, "the model says that it is done, but the tests fail")
+    assert state.spent.calls == 6
+
+
 def test_replies_that_are_cut_off_are_told_and_then_the_run_fails(tell, tmp_path):
     state = tell(World(reports={"base": RED}), turn(PLAN), *[turn(text="We", stop="length")] * 4)
     assert state.outcome is Outcome.FAILED
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE] + [Say.TRUNCATED] * 3
+
+
+def test_work_is_measured_before_cut_off_replies_end_the_run(tell):
+    replies = [turn(text="We", stop="length")] * 4
+    state = tell(World(reports={"base": RED}), turn(PLAN), turn(edit("good")), *replies)
+    assert (state.outcome, state.tip) == (Outcome.PASSED, "c1")
 
 
 # Verdicts
@@ -144,6 +177,14 @@ def test_an_unproven_result_is_told_and_a_second_finish_leaves_it_unproven(tell,
     world = World(reports={"base": RED}, verdicts={"good": VerdictKind.UNPROVEN})
     state = tell(world, turn(PLAN), turn(edit("good"), DONE), turn(DONE))
     assert (state.outcome, state.reason) == (Outcome.UNPROVEN, "it is unproven")
+    assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE, Say.VERDICT]
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.UNPROVEN, VerdictKind.FAILED])
+def test_a_finish_said_before_the_verdict_was_heard_does_not_end_the_run(tell, tmp_path, kind):
+    world = World(reports={"base": RED}, verdicts={"good": kind})
+    state = tell(world, turn(PLAN), turn(edit("good"), TESTS, DONE), turn(edit("better"), TESTS))
+    assert (state.outcome, state.tree) == (Outcome.PASSED, "better")
     assert told_to(tmp_path / "journal.jsonl") == [Say.PLAN, Say.CODE, Say.VERDICT]
 
 
@@ -212,6 +253,21 @@ def test_work_that_is_not_yet_tested_is_tested_and_judged_when_the_budget_ends(t
 def test_red_work_that_is_not_yet_tested_is_committed_when_the_budget_ends(tell):
     state = tell(World(reports={"base": RED, "bad": RED}), turn(PLAN), turn(edit("bad")), limits=Limits(calls=2))
     assert (state.outcome, state.tip) == (Outcome.OUT_OF_BUDGET, "c1")
+
+
+def test_tool_calls_that_are_left_when_the_time_is_up_are_not_made(tell):
+    late = turn(*[edit(f"bad{number}") for number in range(40)])
+    state = tell(LOST, turn(PLAN), late, limits=Limits(seconds=40.0))
+    assert state.outcome is Outcome.OUT_OF_BUDGET
+    assert 0 < len(state.pending) < 40
+    assert state.spent.seconds <= 40.0
+
+
+def test_time_is_kept_for_a_suite_whose_length_the_baseline_showed(tell):
+    slow = report(a="failed", seconds=20.0)
+    state = tell(World(reports={"base": slow}), turn(PLAN), *[turn(call("look"))] * 50, limits=Limits(seconds=200.0))
+    assert state.outcome is Outcome.OUT_OF_BUDGET
+    assert 140.0 < state.spent.seconds < 160.0
 
 
 def test_tool_calls_that_were_paid_for_are_made_although_the_money_is_gone(tell):
@@ -311,3 +367,10 @@ def test_what_a_step_yields_is_durable_before_the_step_goes_on(tmp_path):
     assert seen == [
         ["run_started", "environment_prepared", "baseline_measured", "prompted", "call_reserved"],
     ]
+
+
+def test_a_journal_without_a_first_event_is_no_run(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"seq":0,"at":')
+    with open_journal(path) as journal, pytest.raises(DamagedRun, match="holds no run"):
+        run(journal, World().kit())
