@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from agent.text import decode, escaped, one_line
+from agent.text import decode, escaped, number_of, one_line
 from sandbox import Refusal
 
 __all__ = ["Edit", "Misfit", "Refused", "Replacement", "replace"]
@@ -253,7 +253,7 @@ def _missing(source: _Source, search: str) -> str:
         return "the text is not in the file: line numbers are shown by `read_file`, but are no part of the file"
     place = _nearest(source.lines, needle)
     if place is None:
-        return f"the text is not in the file, nor anything like it ({len(source.lines)} lines)"
+        return f"the text is not in the file, nor anything like it ({number_of(len(source.lines), 'line')})"
     shown = source.lines[place : place + min(len(needle), _SHOWN_LINES)]
     lines = [f"{number}\t{_shown(line)}" for number, line in enumerate(shown, place + 1)]
     return "\n".join(["the text is not in the file; the nearest lines are", *lines])

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 
-__all__ = ["cut", "decode", "escaped", "excerpt", "fenced", "one_line", "sanitise", "tokens"]
+__all__ = ["cut", "decode", "escaped", "excerpt", "fenced", "number_of", "one_line", "sanitise", "tokens"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
@@ -92,6 +92,11 @@ def fenced(text: str, label: str) -> str:
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     newline = "" if not text or text.endswith("\n") else "\n"
     return f"--- {label} {mark}\n{text}{newline}--- end of {label} {mark}"
+
+
+def number_of(count: int, noun: str) -> str:
+    """As `1 file` and `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def tokens(text: str) -> int:

@@ -83,7 +83,7 @@ def test_a_place_is_found(data, search, new, result):
         (b"a\n", "1\ta\n2\tb", "the text is not in the file: line numbers are shown by `read_file`, but are no part"),
         (b"a\n", "1\n", "the text is not in the file: line numbers"),
         (b"alpha\nbeta\n", "something else", "the text is not in the file, nor anything like it (3 lines)"),
-        (b"", "a", "the text is not in the file, nor anything like it (1 lines)"),
+        (b"", "a", "the text is not in the file, nor anything like it (1 line)"),
         (b"a \nb \n", " \n", "the text occurs more than once, at lines 1, 2: add"),
     ],
 )
