@@ -95,23 +95,20 @@ def _files(plan: Plan, mode: Mode) -> Iterator[str]:
     if len(plan.files) > _FILES:
         yield f"there are more than {_FILES} files"
     seen: dict[str, str] = {}
-    for file in plan.files:
+    for file in plan.files[: 2 * _FILES]:
         name = f"`{one_line(file.path, 100)}`"
         if reason := unportable(file.path):
             yield f"the path {name} {reason}"
         key = unicodedata.normalize("NFC", file.path).casefold()
-        if seen.setdefault(key, file.path) != file.path:
-            yield f"the path {name} differs from `{one_line(seen[key], 100)}` only in case or accents"
-        elif sum(other.path == file.path for other in plan.files) > 1 and file is not _first(plan, file.path):
+        if seen.get(key) == file.path:
             yield f"the path {name} is listed twice"
+        elif key in seen:
+            yield f"the path {name} differs from `{one_line(seen[key], 100)}` only in case or accents"
+        seen.setdefault(key, file.path)
         if len(file.purpose) > _STEP:
             yield f"the purpose of {name} has more than {_STEP} characters"
     if mode == "new" and not any(is_test(file.path) for file in plan.files):
         yield "the files include no test, such as `tests/test_cli.py`"
-
-
-def _first(plan: Plan, path: str) -> object:
-    return next(file for file in plan.files if file.path == path)
 
 
 def _criteria(plan: Plan, mode: Mode) -> Iterator[str]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -80,11 +80,16 @@ def test_many_faults_are_counted():
     assert complaint(json.dumps({"path": "a"} | {f"x{n}": 1 for n in range(50)})).endswith("and 46 more")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_no_text_breaks_the_parser(text):
     for start in ("", '{"path": "', '{"path": '):
         with suppress(BadArguments):
             assert isinstance(parse(Example, start + text), Example)
+
+
+def test_numbers_with_a_fraction_are_numbers():
+    assert complaint('{"path": "a", "count": 1.5}').startswith("`count`: Input should be a valid integer")
 
 
 REFUSED = {"allOf", "oneOf", "not", "if", "const", "pattern", "format", "exclusiveMinimum", "exclusiveMaximum"}

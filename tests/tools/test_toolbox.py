@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.edits import Refused
@@ -56,6 +56,7 @@ def test_bad_arguments_leave_no_trace(desk):
     )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NAMES), st.text(st.characters(exclude_categories=[])))
 def test_no_arguments_break_the_toolbox(desk, name, text):
     at = desk({"a": "1"})
@@ -75,6 +76,7 @@ SOME_JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TOOLS), st.data())
 def test_no_value_breaks_a_tool(desk, tool, data):
     names = list(tool.spec.parameters["properties"])
