@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from agent.text import decode, escaped, one_line
+from agent.text import decode, escapes, number_of, one_line, unescaped
 from sandbox import Refusal
 
 __all__ = ["Edit", "Misfit", "Refused", "Replacement", "replace"]
@@ -148,13 +148,10 @@ def _fault(edit: Replacement) -> str:
 
 def _readings(edit: Replacement) -> list[Replacement]:
     r"""`edit` as it stands and, if it quotes escapes as they are shown to the model (`\u{200b}`), with these undone."""
-    escapes = escaped(edit.search)
-    if not escapes:
+    quoted = escapes(edit.search)
+    if not quoted:
         return [edit]
-    search, new = edit.search, edit.replace
-    for escape, char in escapes.items():
-        search, new = search.replace(escape, char), new.replace(escape, char)
-    return [edit, Replacement(search=search, replace=new)]
+    return [edit, Replacement(search=unescaped(edit.search, quoted), replace=unescaped(edit.replace, quoted))]
 
 
 def _exact(source: _Source, edit: Replacement) -> list[_Span]:
@@ -182,7 +179,8 @@ def _by_lines(normal: Callable[[str], str]) -> Callable[[_Source, Replacement], 
         if not any(wanted):
             return []
         lines = [normal(line) for line in source.lines]
-        places = [n for n in range(len(lines) - len(wanted) + 1) if lines[n : n + len(wanted)] == wanted]
+        first, last = wanted[0], len(lines) - len(wanted)
+        places = [n for n in range(last + 1) if lines[n] == first and lines[n : n + len(wanted)] == wanted]
         if len(places) > 1:
             return [_Span(source.starts[place], source.starts[place], "") for place in places[: _SHOWN_PLACES + 1]]
         return [span for place in places if (span := _line_span(source, edit, place, needle))]
@@ -249,11 +247,13 @@ def _ambiguous(source: _Source, spans: Sequence[_Span]) -> str:
 def _missing(source: _Source, search: str) -> str:
     """That there is no such text, with the lines that come nearest to it."""
     needle = search.strip("\n").split("\n")
+    if not search.strip():
+        return "the text is not in the file: quote more than blanks"
     if all(line.partition("\t")[0].strip().isdigit() for line in needle if line.strip()):
         return "the text is not in the file: line numbers are shown by `read_file`, but are no part of the file"
     place = _nearest(source.lines, needle)
     if place is None:
-        return f"the text is not in the file, nor anything like it ({len(source.lines)} lines)"
+        return f"the text is not in the file, nor anything like it ({number_of(len(source.lines), 'line')})"
     shown = source.lines[place : place + min(len(needle), _SHOWN_LINES)]
     lines = [f"{number}\t{_shown(line)}" for number, line in enumerate(shown, place + 1)]
     return "\n".join(["the text is not in the file; the nearest lines are", *lines])
@@ -268,8 +268,6 @@ def _nearest(lines: Sequence[str], needle: Sequence[str]) -> int | None:
     """Where the most lines agree, else where the longest line has its likest; None if nothing is like it."""
     stripped = [line.strip() for line in lines[:_LINES_COMPARED]]
     wanted = [(offset, line.strip()) for offset, line in enumerate(needle) if line.strip()]
-    if not wanted:
-        return None
     places: dict[str, list[int]] = {}
     for number, line in enumerate(stripped):
         places.setdefault(line, []).append(number)

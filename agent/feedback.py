@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.testreport import Status, TestCase, TestReport
-from agent.text import excerpt, one_line, sanitise, tokens
+from agent.text import excerpt, number_of, one_line, sanitise, tokens
 
-__all__ = ["feedback", "summary"]
+__all__ = ["details", "feedback", "summary"]
 
 _FRAME = re.compile(r"^(\S[^:\n]*):(\d+): (.*)$", re.MULTILINE)
 _KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
@@ -42,12 +42,19 @@ def feedback(
     """
     blocks = [
         "\n".join([_headline(report), *_hidden_note(report, hidden)]),
-        _problem(report),
+        _problem(report, hidden),
         _changes(report, previous, hidden),
         *_failures(report, previous, hidden),
     ]
     footer = f"All that was printed: `read_output` with id `{full_output}`." if full_output else ""
     return _capped([block for block in blocks if block], footer, limit_tokens)
+
+
+def details(report: TestReport, *, hidden: frozenset[str] = frozenset()) -> str:
+    """All that `feedback` may have cut or left out: every failure that is not in `hidden`, and what was printed."""
+    failing = [case for case in report.cases if case.status in (Status.FAILED, Status.ERROR) and case.id not in hidden]
+    parts = [f"{one_line(case.id)}: {one_line(case.message)}\n{_indented(sanitise(case.detail))}" for case in failing]
+    return "\n\n".join([*parts, f"What was printed:\n{_printed(report, hidden)}"])
 
 
 def summary(report: TestReport, previous: TestReport | None = None) -> str:
@@ -72,10 +79,15 @@ def _hidden_note(report: TestReport, hidden: frozenset[str]) -> list[str]:
     return [f"Unstable, not of your doing, and left out below: {count} of the failing tests."] if count else []
 
 
-def _problem(report: TestReport) -> str:
+def _printed(report: TestReport, hidden: frozenset[str]) -> str:
+    lines = sanitise(report.output).strip("\n").split("\n")
+    return "\n".join(line for line in lines if not any(id_ in line for id_ in hidden))
+
+
+def _problem(report: TestReport, hidden: frozenset[str]) -> str:
     if not report.problem:
         return ""
-    shown = excerpt(sanitise(report.output).strip("\n"), _OUTPUT)
+    shown = excerpt(_printed(report, hidden), _OUTPUT)
     output = f"\nWhat was printed:\n{_indented(shown)}" if shown else "\nNothing was printed."
     return f"No result to rely on: {one_line(report.problem, 400)}.{output}"
 
@@ -132,8 +144,8 @@ def _group(cases: Sequence[TestCase], known: frozenset[str] | None) -> str:
     first = cases[0]
     frames = _FRAME.findall(first.detail)
     place = f" at {one_line(frames[-1][0])}:{frames[-1][1]}" if frames else ""
-    word = "1 test fails" if len(cases) == 1 else f"{len(cases)} tests fail"
-    lines = [f"{word}{place}: {one_line(first.message or first.status.value)}"]
+    word = "fails" if len(cases) == 1 else "fail"
+    lines = [f"{number_of(len(cases), 'test')} {word}{place}: {one_line(first.message or first.status.value)}"]
     for case in cases[:_NAMED]:
         mark = " (newly failing)" if known is not None and case.id not in known else ""
         lines.append(f"  {one_line(case.id)}{mark}")
@@ -177,7 +189,7 @@ def _capped(blocks: Sequence[str], footer: str, limit: int) -> str:
     for number, block in enumerate(blocks):
         if tokens(block) > left and kept:
             rest = len(blocks) - number
-            kept.append(f"{rest} more {'block' if rest == 1 else 'blocks'} of this report left out for its length.")
+            kept.append(f"{number_of(rest, 'more block')} of this report left out for its length.")
             break
         kept.append(_within(block, left))
         left -= tokens(kept[-1])

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 
-__all__ = ["cut", "decode", "escaped", "excerpt", "fenced", "one_line", "sanitise", "tokens"]
+__all__ = ["cut", "decode", "escapes", "excerpt", "fenced", "number_of", "one_line", "sanitise", "tokens", "unescaped"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
@@ -47,10 +47,14 @@ def sanitise(text: str) -> str:
     return _COLOUR.sub("", text).replace("\r\n", "\n").translate(_TABLE)
 
 
-def escaped(text: str) -> dict[str, str]:
-    """The escapes that occur in `text` as `sanitise` writes them, each with the character that it stands for."""
-    codes = {match[0]: int(match[1], 16) for match in _ESCAPE.finditer(text)}
-    return {escape: chr(code) for escape, code in codes.items() if code <= 0x10FFFF}
+def escapes(text: str) -> frozenset[str]:
+    """The escapes that occur in `text` as `sanitise` writes them."""
+    return frozenset(match[0] for match in _ESCAPE.finditer(text) if int(match[1], 16) <= 0x10FFFF)
+
+
+def unescaped(text: str, only: frozenset[str]) -> str:
+    """`text` with the escapes in `only` turned back into what they stand for."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[0] in only else match[0], text)
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -92,6 +96,11 @@ def fenced(text: str, label: str) -> str:
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     newline = "" if not text or text.endswith("\n") else "\n"
     return f"--- {label} {mark}\n{text}{newline}--- end of {label} {mark}"
+
+
+def number_of(count: int, noun: str) -> str:
+    """As `1 file` and `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def tokens(text: str) -> int:

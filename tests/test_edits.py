@@ -1,7 +1,7 @@
 """A replacement is made at its one place, or not at all; everything else stays as it is, byte for byte."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agent.edits import Edit, Misfit, Refused, Replacement, replace
@@ -54,6 +54,7 @@ CODE = b"def a():\n    return 1\n\n\ndef b():\n    return 2\n"
         pytest.param(
             b"if x:\n\ty()\n", "if x:\n    y()\n", "if x:\n    z()\n    y()\n", b"if x:\n\tz()\n\ty()\n", id="tabs"
         ),
+        pytest.param(b"  a\n", "    a", "    a:\n        b", b"  a:\n      b\n", id="outdented deeper"),
         pytest.param(b"\n\na\n", "\n\na", "b", b"b\n", id="blank lines"),
         pytest.param(
             "a\u200db = 1\n".encode(), "a\\u{200d}b = 1", "a\\u{200d}b = 2", "a\u200db = 2\n".encode(), id="escapes"
@@ -83,7 +84,8 @@ def test_a_place_is_found(data, search, new, result):
         (b"a\n", "1\ta\n2\tb", "the text is not in the file: line numbers are shown by `read_file`, but are no part"),
         (b"a\n", "1\n", "the text is not in the file: line numbers"),
         (b"alpha\nbeta\n", "something else", "the text is not in the file, nor anything like it (3 lines)"),
-        (b"", "a", "the text is not in the file, nor anything like it (1 lines)"),
+        (b"a\n\nb\n", "  \n \n\t", "the text is not in the file: quote more than blanks"),
+        (b"", "a", "the text is not in the file, nor anything like it (1 line)"),
         (b"a \nb \n", " \n", "the text occurs more than once, at lines 1, 2: add"),
     ],
 )
@@ -135,6 +137,7 @@ def test_no_replacement_is_no_change():
     assert swap(CODE) == CODE
 
 
+@settings(deadline=None)
 @given(st.binary(), st.text(min_size=1, max_size=20), st.text(max_size=20), st.binary())
 def test_bytes_elsewhere_stay_as_they_are(head, search, new, tail):
     assume(search != new)
@@ -145,6 +148,7 @@ def test_bytes_elsewhere_stay_as_they_are(head, search, new, tail):
         assert result == head + new.encode() + tail
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"a", b" b", b"c ", b"\xff", b"", b"\td"])), st.data())
 def test_a_line_taken_from_a_file_replaces_that_line_alone(lines, data):
     number = data.draw(st.integers(0, max(0, len(lines) - 1)))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.junit import MAX_BYTES, parse
@@ -241,11 +241,13 @@ def test_an_unreadable_report_says_what_the_exit_code_means_too():
     assert parse(b"<", exit_code=137).problem.endswith("; the test command was killed (exit code 137)")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind_are_no_green(data):
     assert not parse(data, exit_code=0).ok
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(suite_xml(CASE)) - 1))
 def test_a_report_cut_anywhere_is_no_green(length):
     assert parse(suite_xml(CASE), exit_code=0).ok
@@ -292,6 +294,17 @@ def test_what_a_report_says_is_made_harmless():
         ),
     )
     assert parse(xml, exit_code=1, output=b"\x1b[2Jgone").output == "\\u{1b}[2Jgone"
+
+
+def test_the_worst_of_what_is_said_of_a_test_counts_and_the_first_of_equals():
+    xml = suite_xml(
+        '<properties><property name="a" value="b"/></properties>'
+        '<testcase name="t"><properties><property name="x"/></properties><skipped>s</skipped>'
+        '<failure message="one">first</failure><failure message="two">second</failure>'
+        '<error message="three">third</error><system-out>printed</system-out></testcase><system-out>all</system-out>'
+    )
+
+    assert parse(xml, exit_code=1).cases == (TestCase(id="t.py", status=Status.FAILED, message="one", detail="first"),)
 
 
 def test_long_tracebacks_are_trimmed():

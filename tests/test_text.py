@@ -3,14 +3,15 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.text import cut, decode, escaped, excerpt, fenced, one_line, sanitise, tokens
+from agent.text import cut, decode, escapes, excerpt, fenced, number_of, one_line, sanitise, tokens, unescaped
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_nothing_invisible_is_left(text):
     clean = sanitise(text)
@@ -19,11 +20,13 @@ def test_nothing_invisible_is_left(text):
     clean.encode()
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_sanitising_twice_changes_nothing(text):
     assert sanitise(sanitise(text)) == sanitise(text)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], exclude_characters="\u115f\u1160\u3164\uffa0")))
 def test_visible_text_stays_as_it_is(text):
     assert sanitise(text) == text
@@ -57,20 +60,32 @@ def test_a_colour_put_together_by_removing_another_does_not_act():
     assert "\x1b" not in sanitise("\x1b[\x1b[0m31m")
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_decoding_loses_no_byte(data):
     assert decode(data).encode("utf-8", "surrogateescape") == data
 
 
 def test_escapes_can_be_read_back():
-    assert escaped(sanitise("a\u200db\udcff") + r"\u{110000}") == {"\\u{200d}": "\u200d", "\\u{dcff}": "\udcff"}
+    hidden = "a\u200db\udcff"
+    shown = sanitise(hidden) + r"\u{110000}"
+
+    assert escapes(shown) == {"\\u{200d}", "\\u{dcff}"}
+    assert unescaped(shown, escapes(shown)) == hidden + r"\u{110000}"
+    assert unescaped(shown, frozenset()) == shown
 
 
+def test_nouns_are_counted():
+    assert (number_of(1, "file"), number_of(2, "file"), number_of(0, "file")) == ("1 file", "2 files", "0 files")
+
+
+@settings(deadline=None)
 @given(ANY_TEXT, st.integers(100, 400))
 def test_an_excerpt_keeps_to_its_limit(text, limit):
     assert len(excerpt(text * 20, limit)) <= limit or len(text * 20) <= limit
 
 
+@settings(deadline=None)
 @given(st.text("ab\n", max_size=2000), st.integers(100, 400))
 def test_a_cut_leaves_out_exactly_what_it_says(text, limit):
     gap = cut(text, limit)
