@@ -25,7 +25,7 @@ def compose(subject: str, body: str, trailers: Sequence[tuple[str, str]]) -> str
     """
     if not trailers or not all(_TOKEN.fullmatch(name) for name, _ in trailers):
         raise ValueError("a message needs trailers with proper names")
-    paragraphs = [_cut(one_line(_defused(subject)), _SUBJECT) or "Change", _body(body)]
+    paragraphs = [_cut(one_line(_defused(subject)).lstrip("-#;> "), _SUBJECT) or "Change", _body(body)]
     paragraphs.append("\n".join(f"{name}: {one_line(value) or '-'}" for name, value in trailers))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 

@@ -303,13 +303,13 @@ def _pairs(variables: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in variables.items()]
 
 
-def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed:
+def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed | UsageProblem:
     said = quoted(errors.strip())
+    if status in (126, 127):
+        return UsageProblem("git is not installed", hint="install git 2.30 or newer")
     hint = "run `git fsck` in the repository"
     if "No space left" in said or "Disk quota" in said:
         hint = "free some disk space; nothing that was there has changed"
     elif "Permission denied" in said or "Read-only file system" in said:
         hint = "make the repository's git directory writable"
-    elif status in (126, 127):
-        return GitFailed("git is not installed", hint="install git 2.30 or newer", status=status, stderr=said)
     return GitFailed(f"`git {arguments[0]}` failed ({status}): {said}", hint=hint, status=status, stderr=said)

@@ -272,7 +272,7 @@ class Workspace:
         return self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
 
     def _lost(self, branch: str, ref: str, expected: str, failure: GitFailed) -> DamagedRun:
-        found = self._branch(ref) or "nothing"
+        found = self._branch(ref) or "0" * len(expected)
         if found == expected:
             return failure
         return DamagedRun(
