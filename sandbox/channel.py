@@ -34,6 +34,8 @@ class Ran:
     """Processes outlived the command and were killed."""
     kills: int = 0
     """Processes that the kernel killed for want of memory."""
+    died: bool = False
+    """The container died with the command."""
 
 
 class Channel:
