@@ -23,19 +23,16 @@ from sandbox.container import Container
 from sandbox.engine import Client, Image
 from sandbox.hardening import ROOT, Owner, harden
 from sandbox.harvest import collect, fetch, script_of, too_much
-from sandbox.listing import Listing, changes, parse
-from sandbox.output import HeadTail
+from sandbox.listing import TICK_SECONDS, Listing, changes, parse
+from sandbox.output import TIMED_OUT, HeadTail
 from sandbox.stream import Deadline
 
 __all__ = ["DockerSandbox"]
 
-TIMED_OUT = 124
 KILLED = 137
 WARM_SECONDS = 6 * 3600.0
 MARGIN_SECONDS = 600.0
 TRANSFER_SECONDS = 120.0
-TICK_SECONDS = 0.012
-"""Longer than a tick of any kernel's clock: two changes of a file that far apart have different times."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,10 @@ from os import fsdecode
 
 from sandbox import Candidate, SandboxLost
 
-__all__ = ["Listing", "changes", "parse"]
+__all__ = ["TICK_SECONDS", "Listing", "changes", "parse"]
+
+TICK_SECONDS = 0.012
+"""Longer than a tick of any kernel's clock: two changes of a file that far apart have different times."""
 
 Listing = Mapping[bytes, bytes]
 """From path to kind, mode, size, time of the last change and inode."""

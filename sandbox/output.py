@@ -1,7 +1,9 @@
 """What is kept of a command's output: its beginning and its end."""
 
-__all__ = ["CUT", "HeadTail"]
+__all__ = ["CUT", "TIMED_OUT", "HeadTail"]
 
+TIMED_OUT = 124
+"""The exit code of a command that was stopped at its deadline."""
 CUT = b"\n[... the middle of the output was cut ...]\n"
 
 
