@@ -75,12 +75,17 @@ class ExecResult:
     """What came of a command. A timeout is a result, with the output so far."""
 
     exit_code: int
+    """As of a shell: 128 and the signal's number for a command that was killed; 124 if it timed out."""
     output: bytes
     """Standard output and standard error as they were interleaved."""
     seconds: float
     timed_out: bool = False
     truncated: bool = False
     """The middle of the output was cut."""
+    out_of_memory: bool = False
+    """The kernel killed processes of the command for want of memory."""
+    outlived: bool = False
+    """Processes outlived the command and were killed."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """The collected files that exist."""
 

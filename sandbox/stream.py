@@ -27,8 +27,11 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
 
-class DeadlinePassed(Exception):
+class DeadlinePassed(SandboxLost):
     """The other side neither took nor gave anything in time."""
+
+    def __init__(self) -> None:
+        super().__init__("the container does not answer")
 
 
 class Socket(Protocol):

@@ -1,0 +1,130 @@
+"""One hardened container with its launcher: started and checked, or not there at all."""
+
+import contextlib
+import os
+import time
+from types import TracebackType
+from typing import Self
+
+from sandbox import SandboxError, SandboxLost, SandboxUnavailable
+from sandbox.channel import Channel
+from sandbox.engine import Client, ContainerSpec, ContainerState
+from sandbox.hardening import Owner, check_facts, check_inspected
+from sandbox.stream import Deadline
+
+__all__ = ["Container", "reap"]
+
+ANSWER_SECONDS = 60.0
+END_SECONDS = 10.0
+
+
+class Container:
+    """A running container. Removing it kills all that runs in it."""
+
+    def __init__(self, client: Client, container: str, channel: Channel) -> None:
+        self._client = client
+        self._id = container
+        self.channel = channel
+
+    @classmethod
+    def start(cls, client: Client, spec: ContainerSpec) -> Self:
+        """Create a container, check that all it was asked for is in force, and start its launcher.
+
+        Raises:
+            SandboxUnavailable: it could not be made as asked; it is removed again.
+        """
+        container = client.create(spec)
+        try:
+            check_inspected(spec, client.inspect(container))
+            channel = Channel(client.attach(container))
+            try:
+                client.start(container)
+                started = cls(client, container, channel)
+                started._check(spec)
+            except BaseException:
+                channel.close()
+                raise
+        except BaseException:
+            with contextlib.suppress(SandboxError):
+                client.remove(container)
+            raise
+        return started
+
+    def _check(self, spec: ContainerSpec) -> None:
+        try:
+            facts = self.channel.facts(Deadline(ANSWER_SECONDS))
+        except SandboxLost as error:
+            state = self.end()
+            if state.exit_code is None:
+                raise
+            raise SandboxUnavailable(
+                f"the launcher did not start in the image {spec.image} (exit code {state.exit_code})",
+                hint="the image needs `sh` and `timeout`, and /work, /tmp, /build and /run/greenward as directories",
+            ) from error
+        check_facts(spec, facts)
+
+    def require_programs(self) -> None:
+        """Refuse an image that lacks what the launcher needs.
+
+        Raises:
+            SandboxUnavailable: naming what is missing.
+        """
+        missing = self.channel.missing(Deadline(ANSWER_SECONDS))
+        if missing:
+            raise SandboxUnavailable(
+                f"the image lacks {', '.join(f'`{name}`' for name in missing)}",
+                hint="it needs GNU tar, findutils and coreutils",
+            )
+
+    def end(self) -> ContainerState:
+        """How it ended, or how it is if it does not end within seconds."""
+        deadline = Deadline(END_SECONDS)
+        state = self._client.state(self._id)
+        while state.exit_code is None and deadline.left() > 0:
+            time.sleep(0.01)
+            state = self._client.state(self._id)
+        return state
+
+    def remove(self) -> None:
+        """Kill and remove it."""
+        self.channel.close()
+        self._client.remove(self._id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.remove()
+            return
+        with contextlib.suppress(SandboxError):  # what went wrong first is what is told
+            self.remove()
+
+
+def reap(client: Client, owner: Owner) -> tuple[str, ...]:
+    """Remove the containers that earlier processes of this machine left behind, and return their ids.
+
+    Those of processes that live are left alone, and so are those of other machines on the same engine: they end by
+    themselves.
+    """
+    removed = []
+    for each in client.containers("greenward.owner"):
+        if each.labels.get("greenward.boot") != owner.boot or _lives(each.labels.get("greenward.owner", "")):
+            continue
+        client.remove(each.id)
+        removed.append(each.id)
+    return tuple(removed)
+
+
+def _lives(pid: str) -> bool:
+    if not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,223 @@
+"""The sandbox that isolates: one container kept warm for a run's commands, and a fresh one for each verdict."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from sandbox import (
+    Command,
+    Delta,
+    ExecResult,
+    Execution,
+    Limits,
+    Refusal,
+    SandboxError,
+    SandboxLost,
+    SandboxUnavailable,
+    Tree,
+)
+from sandbox.channel import Channel, Ran
+from sandbox.container import Container
+from sandbox.engine import Client, Image
+from sandbox.hardening import ROOT, Owner, harden
+from sandbox.harvest import collect, fetch, script_of, too_much
+from sandbox.listing import TICK_SECONDS, Listing, changes, parse
+from sandbox.output import TIMED_OUT, HeadTail
+from sandbox.stream import Deadline
+
+__all__ = ["DockerSandbox"]
+
+KILLED = 137
+WARM_SECONDS = 6 * 3600.0
+MARGIN_SECONDS = 600.0
+TRANSFER_SECONDS = 120.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Warm:
+    """The container that is kept, and what it holds."""
+
+    container: Container
+    tree: str | None = None
+    listing: Listing | None = None
+    listed_at: float = 0.0
+
+
+class DockerSandbox:
+    """Executes in containers of one image; leaving it as a context manager removes them."""
+
+    isolated = True
+
+    def __init__(self, client: Client, image: str, *, limits: Limits, run_id: str, owner: Owner) -> None:
+        self._client = client
+        self._image_id = image
+        self._image: Image | None = None
+        self._limits = limits
+        self._run_id = run_id
+        self._owner = owner
+        self._warm: _Warm | None = None
+
+    def execute(self, tree: Tree, command: Command) -> Execution:
+        """Run `command` on `tree` in the container that is kept.
+
+        Raises:
+            SandboxError: nothing came of it.
+        """
+        warm = self._ready(tree)
+        try:
+            execution, trusted = self._execute(warm, tree, command)
+        except BaseException:
+            self._discard()
+            raise
+        if not trusted:
+            self._discard()
+        return execution
+
+    def execute_fresh(self, tree: Tree, command: Command) -> ExecResult:
+        """Run `command` on `tree` in a container of its own.
+
+        Raises:
+            SandboxError: nothing came of it.
+        """
+        with self._start(command.timeout + MARGIN_SECONDS) as container:
+            channel = container.channel
+            _unpack(channel, tree.since(None))
+            kept = HeadTail(self._limits.output_bytes)
+            ran = _run(container, command, kept)
+            if ran.code is None or ran.died:
+                return _result(ran, kept)
+            files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
+            channel.leave(Deadline(TRANSFER_SECONDS))
+            state = container.end()
+            if state.exit_code != ran.code:
+                raise SandboxLost(f"the command ended with {ran.code}, but its container with {state.exit_code}")
+            return _result(ran, kept, files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._discard()
+
+    def _execute(self, warm: _Warm, tree: Tree, command: Command) -> tuple[Execution, bool]:
+        """What came of it, and whether the container now holds just what the tree does and what is ignored."""
+        channel = warm.container.channel
+        time.sleep(max(0.0, warm.listed_at + TICK_SECONDS - time.monotonic()))
+        kept = HeadTail(self._limits.output_bytes)
+        ran = _run(warm.container, command, kept)
+        if ran.code is None or ran.died:
+            return Execution(result=_result(ran, kept), tree=tree), False
+        files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
+        result = _result(ran, kept, files)
+        before, after = warm.listing or {}, _list(warm)
+        if after is None:
+            refusal = Refusal(path=".", reason="not all files could be listed, so no change was taken")
+            return Execution(result=result, tree=tree, refused=(refusal,)), False
+        selection = tree.select(changes(before, after))
+        refused = too_much(selection.wanted, self._limits)
+        if refused:
+            return Execution(result=result, tree=tree, refused=(*selection.refused, *refused)), False
+        changed, unread = fetch(channel, selection.wanted, Deadline(TRANSFER_SECONDS))
+        absorbed = tree.absorb(changed)
+        refused = (*selection.refused, *unread, *absorbed.refused)
+        warm.tree, warm.listing = absorbed.tree.id, after
+        return Execution(result=result, tree=absorbed.tree, refused=refused), not refused and not ran.outlived
+
+    def _ready(self, tree: Tree) -> _Warm:
+        """The container that is kept, holding `tree`; made anew if the old one is gone or does not take it."""
+        if self._warm is not None:
+            try:
+                _bring(self._warm, tree)
+            except SandboxError:
+                self._discard()
+        if self._warm is None:
+            self._warm = _Warm(container=self._start(WARM_SECONDS))
+            try:
+                _bring(self._warm, tree)
+            except BaseException:
+                self._discard()
+                raise
+        return self._warm
+
+    def _start(self, seconds: float) -> Container:
+        known = self._image is not None
+        image = self._image or self._client.image(self._image_id)
+        if image is None:
+            raise SandboxUnavailable(f"the image {self._image_id} is gone", hint="start again: it is made anew")
+        spec = harden(image, self._limits, run_id=self._run_id, owner=self._owner, seconds=seconds)
+        container = Container.start(self._client, spec)
+        try:
+            if not known:
+                container.require_programs()
+        except BaseException:
+            with contextlib.suppress(SandboxError):
+                container.remove()
+            raise
+        self._image = image
+        return container
+
+    def _discard(self) -> None:
+        warm, self._warm = self._warm, None
+        if warm is not None:
+            with contextlib.suppress(SandboxError):  # it ends by itself with its input, or after its time
+                warm.container.remove()
+
+
+def _bring(warm: _Warm, tree: Tree) -> None:
+    channel = warm.container.channel
+    if warm.tree == tree.id:
+        channel.ping(Deadline(TRANSFER_SECONDS))
+        return
+    held, warm.tree = warm.tree, None
+    _unpack(channel, tree.since(held))
+    warm.listing = _list(warm)
+    if warm.listing is None:
+        raise SandboxLost("the container's files cannot be listed")
+    warm.tree = tree.id
+
+
+def _unpack(channel: Channel, delta: Delta) -> None:
+    problem = channel.unpack(delta.deleted, delta.archive, Deadline(TRANSFER_SECONDS))
+    if problem:
+        raise SandboxUnavailable(
+            f"the tree cannot be unpacked: {problem[:500]}", hint="if it is too large, raise the sandbox's limits"
+        )
+
+
+def _list(warm: _Warm) -> Listing | None:
+    channel = warm.container.channel
+    listing = channel.listing(Deadline(TRANSFER_SECONDS))
+    if listing is None:
+        channel.mend(Deadline(TRANSFER_SECONDS))
+        listing = channel.listing(Deadline(TRANSFER_SECONDS))
+    warm.listed_at = time.monotonic()
+    return None if listing is None else parse(listing)
+
+
+def _run(container: Container, command: Command, kept: HeadTail) -> Ran:
+    began = time.monotonic()
+    try:
+        return container.channel.run(script_of(command, ROOT), kept, command.timeout)
+    except SandboxLost as lost:
+        state = container.end()
+        if state.out_of_memory:
+            return Ran(code=KILLED, seconds=time.monotonic() - began, kills=1, died=True)
+        ended = "" if state.exit_code is None else f" (its exit code: {state.exit_code})"
+        raise SandboxLost(f"the container died under the command{ended}: {lost.message}") from lost
+
+
+def _result(ran: Ran, kept: HeadTail, files: dict[str, bytes] | None = None) -> ExecResult:
+    return ExecResult(
+        exit_code=TIMED_OUT if ran.code is None else ran.code,
+        output=kept.kept(),
+        seconds=ran.seconds,
+        timed_out=ran.code is None,
+        truncated=kept.truncated,
+        out_of_memory=ran.kills > 0,
+        outlived=ran.outlived,
+        files=files or {},
+    )

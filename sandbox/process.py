@@ -1,0 +1,109 @@
+"""A shell script as a subprocess: in a session of its own, with a deadline, its output kept in part."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox import ExecResult
+from sandbox.output import TIMED_OUT, HeadTail
+from sandbox.stream import Deadline
+
+__all__ = ["run_script"]
+
+GRACE_SECONDS = 0.3
+"""What processes have for ending after the command that started them."""
+POLL_SECONDS = 0.01
+PROC = Path("/proc")
+
+
+def run_script(script: Path, environment: Mapping[str, str], *, timeout: float, output_bytes: int) -> ExecResult:
+    """Run `script` with `sh` and nothing on its input; past `timeout` seconds its process group is killed."""
+    kept = HeadTail(output_bytes)
+    began = time.monotonic()
+    with subprocess.Popen(
+        ["sh", str(script)],
+        env=dict(environment),
+        cwd=script.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        bufsize=0,
+    ) as process:
+        try:
+            timed_out, outlived = _follow(process, kept, Deadline(timeout))
+        except BaseException:
+            _kill_group(process)
+            raise
+    code = process.returncode
+    return ExecResult(
+        exit_code=TIMED_OUT if timed_out else code if code >= 0 else 128 - code,
+        output=kept.kept(),
+        seconds=time.monotonic() - began,
+        timed_out=timed_out,
+        truncated=kept.truncated,
+        outlived=outlived,
+    )
+
+
+def _follow(process: subprocess.Popen[bytes], kept: HeadTail, deadline: Deadline) -> tuple[bool, bool]:
+    """Take in output until the command has ended; whether it had to be stopped, and whether processes outlived it."""
+    output = process.stdout.fileno() if process.stdout else -1
+    while process.poll() is None:
+        if deadline.left() <= 0:
+            _kill_group(process)
+            _drain(output, kept, Deadline(GRACE_SECONDS))
+            return True, False
+        _take(output, kept, min(POLL_SECONDS, deadline.left()))
+    grace = Deadline(GRACE_SECONDS)
+    while _group_lives(process) and grace.left() > 0:
+        _take(output, kept, POLL_SECONDS)
+    outlived = _group_lives(process)
+    if outlived:
+        _kill_group(process)
+    _drain(output, kept, Deadline(GRACE_SECONDS))
+    return False, outlived
+
+
+def _take(output: int, kept: HeadTail, seconds: float) -> bool:
+    """Take in what is there within `seconds`; whether there may be more."""
+    readable, _, _ = select.select([output], [], [], seconds)
+    if not readable:
+        return True
+    data = os.read(output, 65536)
+    kept.feed(data)
+    if not data:
+        time.sleep(seconds)  # at its end a pipe is always readable
+    return bool(data)
+
+
+def _drain(output: int, kept: HeadTail, deadline: Deadline) -> None:
+    while deadline.left() > 0 and _take(output, kept, min(POLL_SECONDS, deadline.left())):
+        pass
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return any(_is_alive_in(process.pid, each) for each in PROC.glob("[0-9]*")) or not PROC.exists()
+
+
+def _is_alive_in(group: int, entry: Path) -> bool:
+    """Whether a process is of the group and more than a zombie that nobody has buried yet."""
+    try:
+        state, _, its_group = (entry / "stat").read_text(errors="replace").rpartition(") ")[2].split()[:3]
+    except (OSError, ValueError):
+        return False
+    return int(its_group) == group and state not in ("Z", "X")
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
