@@ -169,6 +169,13 @@ class Client:
                     loaded.append(text.partition(": ")[2])
         return tuple(loaded)
 
+    def commit(self, container: str, *, reference: str, changes: Sequence[str]) -> str:
+        """Make an image of a container that has ended, with `changes` to its configuration, and return its id."""
+        name, _, tag = _split(reference)
+        with self._call(f"commit the image `{reference}`", TRANSFER):
+            self._api.commit(container, repository=name, tag=tag, changes=list(changes))
+        return self._present(reference)
+
     def pull(self, reference: str, say: Callable[[str], None]) -> str:
         """Fetch an image and return its id; `say` hears of its layers."""
         name, separator, tag = _split(reference)

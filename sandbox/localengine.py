@@ -1,0 +1,87 @@
+"""Environments without an engine: virtual environments in a directory of the host. They isolate nothing."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sandbox import Environment, Limits, Sandbox, Setup, SetupFailed
+from sandbox.hints import hint_for
+from sandbox.images import locked
+from sandbox.setup import PTH, QUIET, SECONDS, setup_key
+
+__all__ = ["LocalEngine"]
+
+PASSED = ("HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables of the host that a setup sees beside those of pip and the proxies."""
+LOG_CHARACTERS = 64 * 1024
+
+
+class LocalEngine:
+    """Environments as virtual environments below a directory."""
+
+    def __init__(self, *, host: Mapping[str, str], cache: Path, seconds: float = SECONDS) -> None:
+        """`host` are the variables of the host's process, `cache` holds the environments; a setup has `seconds`."""
+        self._host = host
+        self._cache = cache
+        self._seconds = seconds
+
+    def prepare(self, setup: Setup, say: Callable[[str], None]) -> Environment:
+        """The virtual environment for `setup`, whose directory is the environment's id.
+
+        Raises:
+            SetupFailed: the script failed.
+        """
+        began = time.monotonic()
+        if setup.image:
+            say(f"the image {setup.image} is not used: without an engine there are none")
+        directory = self._cache / setup_key(setup, f"{sys.executable} {sys.version}")[:32]
+        done = directory / "greenward-done"
+        cached = done.exists()
+        if not cached:
+            with locked(directory.with_suffix(".lock"), say):
+                cached = done.exists()
+                if not cached:
+                    say("setting up the environment (once for these requirements)")
+                    self._make(setup, directory)
+                    done.touch()
+        return Environment(id=str(directory), origin="local", cached=cached, seconds=time.monotonic() - began)
+
+    def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
+        """A sandbox in `environment`; it isolates nothing."""
+        from sandbox.local import LocalSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
+
+        return LocalSandbox(Path(environment.id), limits=limits, run_id=run_id)
+
+    def _make(self, setup: Setup, directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        self._run([sys.executable, "-m", "venv", str(directory)], self._cache, {})
+        site = next(directory.glob("lib/python*/site-packages"))
+        (site / "greenward.pth").write_text(PTH)
+        with tempfile.TemporaryDirectory(prefix="greenward-setup-") as room:
+            for name, data in setup.files.items():
+                path = Path(room) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            variables = {"VIRTUAL_ENV": str(directory), "PATH": f"{directory}/bin:{self._host.get('PATH', '')}"}
+            self._run(["sh", "-e", "-c", setup.script], Path(room), variables)
+
+    def _run(self, command: list[str], directory: Path, variables: Mapping[str, str]) -> None:
+        passed = {
+            name: value
+            for name, value in self._host.items()
+            if name in PASSED or name == "PATH" or name.startswith("PIP_") or name.lower().endswith("_proxy")
+        }
+        try:
+            done = subprocess.run(
+                command, cwd=directory, env={**passed, **QUIET, **variables}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=self._seconds, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise SetupFailed(f"the setup took more than {self._seconds:.0f} s, and was stopped") from error
+        if done.returncode:
+            log = done.stdout.decode(errors="replace")[-LOG_CHARACTERS:]
+            raise SetupFailed(f"the setup ended with exit code {done.returncode}", log=log, hint=hint_for(log))

@@ -1,0 +1,245 @@
+"""Environments: a base image with what a project needs installed on it, made with a network and cached by content.
+
+A setup runs in a container of its own that is committed as an image when it ends well. All that the setup needs and
+the image must not keep (proxies, package indexes and their credentials, certificates, the manifests) comes in as a
+tar on standard input and stays in a tmpfs and in the process' variables: it is in no layer, configuration or history.
+"""
+
+import hashlib
+import io
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, SandboxUnavailable, Setup, SetupFailed
+from sandbox.engine import Client, ContainerSpec, ContainerState
+from sandbox.hints import hint_for
+from sandbox.host import HostSettings, host_settings
+from sandbox.images import Base, base_image, locked
+from sandbox.stream import Deadline, DeadlinePassed, Stream
+
+__all__ = ["FORMAT", "LABEL", "DockerEngine", "setup_key"]
+
+FORMAT = "1"
+"""Counts changes of what is done around a setup's script: environments of another format are made anew."""
+LABEL = "greenward.setup"
+SECONDS = 1800.0
+LOG_BYTES = 64 * 1024
+PIDS = 4096
+ROOM = "/run/greenward"
+PREFIX = "/opt/greenward"
+BUILT = "/build"
+BOOT = f"tar -xf - -C {ROOM} && exec sh {ROOM}/main.sh </dev/null 2>&1"
+QUIET = {
+    "PIP_NO_INPUT": "1",
+    "PIP_NO_CACHE_DIR": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_PROGRESS_BAR": "off",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS")
+PTH = (
+    "import os, site, sys; site.addsitedir(os.path.join(os.environ.get('GREENWARD_BUILD', '/build'), 'lib', "
+    "'python%d.%d' % sys.version_info[:2], 'site-packages'))\n"
+)
+"""Makes what a build installs into the run's own writable place visible, although the environment is read-only."""
+NEUTRAL = 'ENTRYPOINT ["sh", "-c", "exec \\"$@\\"", "sh"]'
+"""Runs what it is given. A commit cannot clear the entry point, which is that of the setup's container."""
+MAIN = Path(__file__).with_name("setup.sh")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Say = Callable[[str], None]
+
+
+class DockerEngine:
+    """Environments as images of one Docker engine. Belongs to one thread, as its client does."""
+
+    def __init__(self, client: Client, *, host: Mapping[str, str], cache: Path, seconds: float = SECONDS) -> None:
+        """`host` are the variables of the host's process, `cache` is a directory for locks; a setup has `seconds`."""
+        self._client = client
+        self._host = host
+        self._cache = cache
+        self._seconds = seconds
+
+    def prepare(self, setup: Setup, say: Say) -> Environment:
+        """The image for `setup`: found by its content, or made."""
+        began = time.monotonic()
+        base = base_image(self._client, setup.image, host=self._host, cache=self._cache, say=say)
+        key = setup_key(setup, base.id)
+        found = self._cached(key)
+        if found is None:
+            with locked(self._cache / f"setup-{key[:16]}.lock", say):
+                found = self._cached(key)
+                image = found or self._made(setup, base, key, say)
+        else:
+            image = found
+        seconds = time.monotonic() - began
+        return Environment(id=image, origin=base.origin, cached=found is not None, seconds=seconds)
+
+    def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
+        """A sandbox in `environment`, whose containers are labelled with `run_id`."""
+        from sandbox.docker import DockerSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
+
+        return DockerSandbox(self._client, image=environment.id, limits=limits, run_id=run_id)
+
+    def _cached(self, key: str) -> str | None:
+        image = self._client.image(_reference(key))
+        return image.id if image and image.labels.get(LABEL) == key else None
+
+    def _made(self, setup: Setup, base: Base, key: str, say: Say) -> str:
+        say("setting up the environment (once for these requirements)")
+        settings = host_settings(self._host)
+        room = _room(setup, settings)
+        with self._container(base.id, key) as (container, stream):
+            log = _Log(settings, say)
+            ended = self._run(container, stream, room, log)
+            if ended is None:
+                message = f"the setup took more than {self._seconds:.0f} s, and was stopped"
+                raise SetupFailed(message, log=log.text(), hint="`--setup` names another command")
+            if ended.exit_code:
+                text = log.text()
+                raise SetupFailed(f"the setup ended with exit code {ended.exit_code}", log=text, hint=hint_for(text))
+            path = f"{PREFIX}/bin:{BUILT}/bin:{self._path(base.id)}"
+            return self._client.commit(
+                container,
+                reference=_reference(key),
+                changes=[
+                    f"ENV PATH={path} VIRTUAL_ENV={PREFIX}",
+                    NEUTRAL,
+                    'CMD ["sh"]',
+                    f"LABEL {LABEL}={key}",
+                ],
+            )
+
+    def _path(self, image: str) -> str:
+        found = self._client.image(image)
+        return found.environment.get("PATH", DEFAULT_PATH) if found else DEFAULT_PATH
+
+    @contextmanager
+    def _container(self, image: str, key: str) -> Iterator[tuple[str, Stream]]:
+        container = self._client.create(_spec(image, key))
+        try:
+            stream = self._client.attach(container)
+            try:
+                self._client.start(container)
+                yield container, stream
+            finally:
+                stream.close()
+        finally:
+            with suppress(SandboxError):
+                self._client.remove(container)
+
+    def _run(self, container: str, stream: Stream, room: bytes, log: "_Log") -> ContainerState | None:
+        """How the container ended; None if its time was over first."""
+        deadline = Deadline(self._seconds)
+        try:
+            stream.send(room, deadline)
+            while True:
+                log.add(stream.receive(deadline)[1])
+        except DeadlinePassed:
+            return None
+        except SandboxLost as error:
+            state = self._client.state(container)
+            while state.exit_code is None and state.status == "running" and deadline.left():
+                time.sleep(0.05)
+                state = self._client.state(container)
+            if state.exit_code is None:
+                raise SandboxUnavailable("the connection to the setup's container was cut") from error
+            return state
+
+
+def setup_key(setup: Setup, base: str) -> str:
+    """Names the environment of `setup` on the base image with the id `base`: equal keys, equal environments."""
+    digest = hashlib.sha256()
+    parts = [FORMAT, base, "named" if setup.image else "default", setup.script]
+    for name, data in sorted(setup.files.items()):
+        parts += [name, hashlib.sha256(data).hexdigest()]
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return digest.hexdigest()
+
+
+class _Log:
+    """The end of what a setup prints, without credentials; complete lines are passed on as they come."""
+
+    def __init__(self, settings: HostSettings, say: Say) -> None:
+        self._settings = settings
+        self._say = say
+        self._kept = ""
+        self._line = b""
+
+    def add(self, piece: bytes) -> None:
+        *lines, self._line = (self._line + piece).split(b"\n")
+        for line in lines:
+            self._keep(line)
+
+    def text(self) -> str:
+        if self._line:
+            self._keep(self._line)
+            self._line = b""
+        return self._kept
+
+    def _keep(self, line: bytes) -> None:
+        text = self._settings.redacted(line.decode(errors="replace").rstrip())
+        self._kept = (self._kept + text + "\n")[-LOG_BYTES:]
+        if text:
+            self._say(text)
+
+
+def _room(setup: Setup, settings: HostSettings) -> bytes:
+    """A tar of all that the setup's container is given."""
+    variables = "".join(f"export {name}={value}\n" for name, value in QUIET.items()) + settings.exports()
+    variables += f"venv_options={'--system-site-packages' if setup.image else ''}\n"
+    files = {"main.sh": MAIN.read_bytes(), "setup.sh": setup.script.encode(), "greenward.pth": PTH.encode()}
+    if settings.authorities:
+        files["authorities.pem"] = settings.authorities
+        files["apt.conf"] = f'Acquire::https::CaInfo "{ROOM}/authorities.pem";\n'.encode()
+        variables += f"export APT_CONFIG={ROOM}/apt.conf\n"
+        variables += "".join(f"export {name}={ROOM}/authorities.pem\n" for name in BUNDLES)
+    files["variables.sh"] = variables.encode()
+    files |= {f"files/{name}": data for name, data in setup.files.items()}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        made = tarfile.TarInfo("files")
+        made.type, made.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(made)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _spec(image: str, key: str) -> ContainerSpec:
+    """A container with a network, and with what package managers need; it sees nothing of the host's files."""
+    return ContainerSpec(
+        image=image,
+        entrypoint=("sh", "-c", BOOT),
+        environment={},
+        removed_environment=(),
+        user="0:0",
+        working_directory="/",
+        hostname="setup",
+        labels={LABEL: key},
+        tmpfs={ROOM: "size=64m,mode=0700"},
+        network="default",
+        memory=0,
+        memory_and_swap=0,
+        nano_cpus=0,
+        pids=PIDS,
+        ulimits={},
+        read_only=False,
+        dropped_capabilities=("NET_RAW", "MKNOD"),
+        security_options=("no-new-privileges",),
+        init=True,
+        log_driver="none",
+        ipc="private",
+        shared_memory=64 * 1024 * 1024,
+    )
+
+
+def _reference(key: str) -> str:
+    return f"greenward-env:{key[:32]}"
