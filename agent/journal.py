@@ -7,6 +7,7 @@ line.
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,9 +81,9 @@ class Journal:
         self._watchers.append(watcher)
 
     def append(self, event: Event) -> Entry:
-        """Write `event` durably and return its entry, with secrets scrubbed as they are in the file."""
+        """Write `event` durably and return its entry as it stands in the file: secrets scrubbed, all text Unicode."""
         entry = Entry(seq=len(self._entries), at=self._clock(), event=event)
-        body = self._scrub(_ENTRY.dump_json(entry).decode()).encode()
+        body = self._scrub(_json(entry)).encode(errors="replace")
         entry = _ENTRY.validate_json(body)
         chain = _link(self._chain, body)
         self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
@@ -150,6 +151,11 @@ def _entry(body: bytes, path: Path, number: int) -> Entry:
             f"{path} has schema {entry.event.schema}; this version knows {SCHEMA}", hint="update greenward"
         )
     return entry
+
+
+def _json(entry: Entry) -> str:
+    """One line of JSON. Unlike pydantic's own, it takes names of files that are not Unicode, and infinite numbers."""
+    return json.dumps(_ENTRY.dump_python(entry, mode="json"), ensure_ascii=False, separators=(",", ":"))
 
 
 def _link(previous: str, body: bytes) -> str:

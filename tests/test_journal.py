@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import events as e
@@ -18,7 +18,7 @@ from agent.errors import DamagedRun, UsageProblem
 from agent.journal import Entry, Journal, read_entries
 from agent.messages import Message, ToolCall, Usage
 from agent.state import fold
-from agent.task import Criterion, Plan, PlannedFile
+from agent.task import Criterion, Limits, Plan, PlannedFile
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
 from tests.kits import open_journal, report, started
 
@@ -55,6 +55,14 @@ def events_of(path: Path) -> list:
 
 
 # What is written is read
+
+
+@ANY_FILE
+@given(events=st.lists(EVENTS, max_size=4))
+def test_every_event_is_read_as_it_was_written(path, events):
+    path.unlink(missing_ok=True)
+    write(path, *events)
+    assert repr(events_of(path)) == repr(events), "by repr, as NaN is not equal to itself"
 
 
 def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(path):
@@ -104,6 +112,20 @@ def test_text_that_looks_like_a_link_is_text(path):
     event = e.BudgetExhausted(reason='","chain":"' + "0" * 64 + '"}\n{"seq":1')
     write(path, started(), event, event)
     assert events_of(path)[1:] == [event, event]
+
+
+def test_text_that_is_no_unicode_is_replaced_in_the_file_and_in_the_entry(path):
+    with open_journal(path) as journal:
+        entry = journal.append(e.BudgetExhausted(reason=os.fsdecode(b"caf\xe9.py \xf0\x9f") + "\ud83d"))
+    assert entry.event == e.BudgetExhausted(reason="caf?.py ???")
+    assert events_of(path) == [entry.event]
+
+
+@pytest.mark.parametrize("dollars", [float("inf"), 1e-300, 5.0])
+def test_a_limit_may_be_any_number(path, dollars):
+    event = started(limits=Limits(dollars=dollars))
+    write(path, event)
+    assert events_of(path) == [event]
 
 
 # What is not to be written
