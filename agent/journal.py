@@ -55,17 +55,16 @@ class Journal:
         self._clock = clock
         self._scrub = scrub
         self._watchers: list[Callable[[Entry], None]] = []
-        created = not path.exists()
         self._file = path.open("ab+")
         try:
             self._lock()
             self._entries, self._chain, end = _parse(path.read_bytes(), path)
             self._file.truncate(end)
+            if not self._entries:
+                _fsync_directory(path.parent)
         except BaseException:
             self._file.close()
             raise
-        if created:
-            _fsync_directory(path.parent)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

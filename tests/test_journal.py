@@ -160,6 +160,18 @@ def test_a_line_is_synced_to_disk_before_anyone_is_told_of_it(path, monkeypatch)
     assert happened == [(str(path.parent), 0), (str(path), 1), ("told", 0), (str(path), 2), ("told", 1)]
 
 
+def test_the_directory_is_synced_until_the_journal_holds_a_line(path, monkeypatch):
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path_of(descriptor)))
+    for _ in range(2):
+        open_journal(path).close()
+    assert synced == [str(path.parent)] * 2
+    write(path, started())
+    del synced[:]
+    open_journal(path).close()
+    assert synced == []
+
+
 # What was torn
 
 
