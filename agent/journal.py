@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,14 +81,22 @@ class Journal:
         self._watchers.append(watcher)
 
     def append(self, event: Event) -> Entry:
-        """Write `event` durably and return its entry as it stands in the file: secrets scrubbed, all text Unicode."""
+        """Write `event` durably and return its entry as it stands in the file: secrets scrubbed, all text Unicode.
+
+        An append that fails is the last: nobody knows how much of its line is in the file, so the journal is closed.
+        """
         entry = Entry(seq=len(self._entries), at=self._clock(), event=event)
         body = self._scrub(_json(entry)).encode(errors="replace")
         entry = _ENTRY.validate_json(body)
         chain = _link(self._chain, body)
-        self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                self.close()
+            raise
         self._chain = chain
         self._entries.append(entry)
         for watcher in self._watchers:

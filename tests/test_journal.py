@@ -172,6 +172,24 @@ def test_the_directory_is_synced_until_the_journal_holds_a_line(path, monkeypatc
     assert synced == []
 
 
+def test_an_append_that_failed_is_the_last(path, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with open_journal(path) as journal:
+        journal.append(started())
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space"):
+                journal.append(e.BudgetExhausted(reason="first"))
+        with pytest.raises(ValueError, match="closed"):
+            journal.append(e.BudgetExhausted(reason="second"))
+    with open_journal(path) as journal:
+        journal.append(e.BudgetExhausted(reason="third"))
+    assert events_of(path)[0] == started()
+    assert events_of(path)[-1] == e.BudgetExhausted(reason="third")
+
+
 # What was torn
 
 
