@@ -36,7 +36,6 @@ class Entry:
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _LINK = b',"chain":"'
-_LINK_LENGTH = 64
 
 
 class Journal:
@@ -133,17 +132,28 @@ def _parse(data: bytes, path: Path) -> tuple[list[Entry], str, int]:
     """The entries, the last link of the chain, and where the last whole line ends."""
     entries: list[Entry] = []
     chain, end = "", 0
-    *lines, _torn = data.split(b"\n")
+    *lines, torn = data.split(b"\n")
     for number, line in enumerate(lines, start=1):
-        body, found, tail = line.rpartition(_LINK)
-        body += b"}"
-        link = tail[:_LINK_LENGTH].decode("ascii", "replace")
-        if not found or tail[_LINK_LENGTH:] != b'"}' or link != _link(chain, body):
-            raise DamagedRun(f"{path}: line {number} is damaged", hint="restore the file from a backup")
+        body = _body(line, chain)
+        if body is None:
+            raise _damaged(path, number)
         entries.append(_entry(body, path, number))
-        chain = link
+        chain = _link(chain, body)
         end += len(line) + 1
+    if _body(torn[:-1], chain) is not None:  # a whole line and one byte more: the end of the line was overwritten
+        raise _damaged(path, len(lines) + 1)
     return entries, chain, end
+
+
+def _body(line: bytes, chain: str) -> bytes | None:
+    """What the line says, without its link; None unless the link is the one that follows on `chain`."""
+    body, _, tail = line.rpartition(_LINK)
+    body += b"}"
+    return body if tail == _link(chain, body).encode() + b'"}' else None
+
+
+def _damaged(path: Path, number: int) -> DamagedRun:
+    return DamagedRun(f"{path}: line {number} is damaged", hint="restore the file from a backup")
 
 
 def _entry(body: bytes, path: Path, number: int) -> Entry:

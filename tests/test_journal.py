@@ -238,6 +238,19 @@ def intact(tmp_path_factory):
     return write(tmp_path_factory.mktemp("intact") / "journal.jsonl", *SMALL)
 
 
+@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
+def test_a_flipped_bit_at_any_byte_is_named_by_its_line(path, intact, mask):
+    for position in range(len(intact)):
+        assert_damage_is_named(path, intact, position, intact[position] ^ mask)
+
+
+@ANY_FILE
+@given(data=st.data(), byte=st.integers(0, 255))
+def test_any_byte_changed_to_any_other_is_named_by_its_line(path, intact, data, byte):
+    position = data.draw(st.integers(0, len(intact) - 1).filter(lambda position: intact[position] != byte))
+    assert_damage_is_named(path, intact, position, byte)
+
+
 def assert_damage_is_named(path: Path, intact: bytes, position: int, byte: int) -> None:
     damaged = bytearray(intact)
     damaged[position] = byte
