@@ -7,8 +7,10 @@ line.
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +36,6 @@ class Entry:
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _LINK = b',"chain":"'
-_LINK_LENGTH = 64
 
 
 class Journal:
@@ -54,17 +55,16 @@ class Journal:
         self._clock = clock
         self._scrub = scrub
         self._watchers: list[Callable[[Entry], None]] = []
-        created = not path.exists()
         self._file = path.open("ab+")
         try:
             self._lock()
             self._entries, self._chain, end = _parse(path.read_bytes(), path)
             self._file.truncate(end)
+            if not self._entries:
+                _fsync_directory(path.parent)
         except BaseException:
             self._file.close()
             raise
-        if created:
-            _fsync_directory(path.parent)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -80,14 +80,22 @@ class Journal:
         self._watchers.append(watcher)
 
     def append(self, event: Event) -> Entry:
-        """Write `event` durably and return its entry, with secrets scrubbed as they are in the file."""
+        """Write `event` durably and return its entry as it stands in the file: secrets scrubbed, all text Unicode.
+
+        An append that fails is the last: nobody knows how much of its line is in the file, so the journal is closed.
+        """
         entry = Entry(seq=len(self._entries), at=self._clock(), event=event)
-        body = self._scrub(_ENTRY.dump_json(entry).decode()).encode()
+        body = self._scrub(_json(entry)).encode(errors="replace")
         entry = _ENTRY.validate_json(body)
         chain = _link(self._chain, body)
-        self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                self.close()
+            raise
         self._chain = chain
         self._entries.append(entry)
         for watcher in self._watchers:
@@ -124,17 +132,28 @@ def _parse(data: bytes, path: Path) -> tuple[list[Entry], str, int]:
     """The entries, the last link of the chain, and where the last whole line ends."""
     entries: list[Entry] = []
     chain, end = "", 0
-    *lines, _torn = data.split(b"\n")
+    *lines, torn = data.split(b"\n")
     for number, line in enumerate(lines, start=1):
-        body, found, tail = line.rpartition(_LINK)
-        body += b"}"
-        link = tail[:_LINK_LENGTH].decode("ascii", "replace")
-        if not found or tail[_LINK_LENGTH:] != b'"}' or link != _link(chain, body):
-            raise DamagedRun(f"{path}: line {number} is damaged", hint="restore the file from a backup")
+        body = _body(line, chain)
+        if body is None:
+            raise _damaged(path, number)
         entries.append(_entry(body, path, number))
-        chain = link
+        chain = _link(chain, body)
         end += len(line) + 1
+    if _body(torn[:-1], chain) is not None:  # a whole line and one byte more: the end of the line was overwritten
+        raise _damaged(path, len(lines) + 1)
     return entries, chain, end
+
+
+def _body(line: bytes, chain: str) -> bytes | None:
+    """What the line says, without its link; None unless the link is the one that follows on `chain`."""
+    body, _, tail = line.rpartition(_LINK)
+    body += b"}"
+    return body if tail == _link(chain, body).encode() + b'"}' else None
+
+
+def _damaged(path: Path, number: int) -> DamagedRun:
+    return DamagedRun(f"{path}: line {number} is damaged", hint="restore the file from a backup")
 
 
 def _entry(body: bytes, path: Path, number: int) -> Entry:
@@ -150,6 +169,11 @@ def _entry(body: bytes, path: Path, number: int) -> Entry:
             f"{path} has schema {entry.event.schema}; this version knows {SCHEMA}", hint="update greenward"
         )
     return entry
+
+
+def _json(entry: Entry) -> str:
+    """One line of JSON. Unlike pydantic's own, it takes names of files that are not Unicode, and infinite numbers."""
+    return json.dumps(_ENTRY.dump_python(entry, mode="json"), ensure_ascii=False, separators=(",", ":"))
 
 
 def _link(previous: str, body: bytes) -> str:

@@ -72,24 +72,47 @@ def shortfall(mode: Mode, baseline: TestReport, report: TestReport) -> tuple[str
     """
     if report.problem:
         return (f"there is no trustworthy test result: {report.problem}",)
-    passed, failing, skipped = report.ids(Status.PASSED), set(report.failing), report.ids(Status.SKIPPED)
-    reasons = [f"{target} does not pass" for target in targets_of(mode, baseline) if not _passes(target, report)]
-    for case_id in sorted(baseline.ids(Status.PASSED) - passed):
-        how = "fails" if case_id in failing else "is skipped" if case_id in skipped else "is lost"
-        reasons.append(f"{case_id} passed at the base and {how} on the result")
-    old = set(baseline.failing) if mode == "change" else set()
-    named = set(targets_of(mode, baseline)) | baseline.ids(Status.PASSED)
-    reasons += [f"{case_id} fails" for case_id in sorted(failing - old - named)]
-    if not passed:
+    targets, failing = targets_of(mode, baseline), set(report.failing)
+    before, after = _standings(baseline), _standings(report)
+    reasons = [f"{target} does not pass" for target in targets if after.get(target) is not Status.PASSED]
+    for case_id in sorted(baseline.ids() - set(targets)):
+        was, now = before[case_id], after.get(case_id)
+        if now not in _TOLERATED[was]:
+            reasons.append(f"{case_id} {was} at the base and {_HOW[now]} on the result")
+    named = {case_id for case_id in baseline.ids() if before[case_id] in (Status.PASSED, Status.FAILED)}
+    reasons += [f"{case_id} fails" for case_id in sorted(failing - named)]
+    if not report.ids(Status.PASSED):
         reasons.append("no test passed")
     if bool(failing) != (report.exit_code != 0):
         reasons.append(f"the exit code {report.exit_code} contradicts the report ({report})")
     return tuple(reasons)
 
 
-def _passes(target: str, report: TestReport) -> bool:
-    """Whether `target` passes; a file that could not be collected at the base passes when all of its tests do."""
-    if "::" in target:
-        return target in report.ids(Status.PASSED)
-    inside = {case_id for case_id in report.ids() if case_id == target or case_id.startswith(target + "::")}
-    return bool(inside & report.ids(Status.PASSED)) and not inside & set(report.failing)
+_WORST_FIRST = (Status.FAILED, Status.PASSED, Status.XFAILED, Status.SKIPPED)
+_HOW = {
+    Status.FAILED: "fails",
+    Status.XFAILED: "is expected to fail",
+    Status.SKIPPED: "is skipped",
+    None: "is lost",
+}
+_TOLERATED: dict[Status, tuple[Status, ...]] = {
+    Status.PASSED: (Status.PASSED,),
+    Status.FAILED: (Status.PASSED, Status.FAILED),
+    Status.XFAILED: (Status.PASSED, Status.FAILED, Status.XFAILED),
+    Status.SKIPPED: (Status.PASSED, Status.FAILED, Status.XFAILED, Status.SKIPPED),
+}
+"""What a test that is no target may show after what it showed at the base; each failure has a rule of its own."""
+
+
+def _standings(report: TestReport) -> dict[str, Status]:
+    """How each test and each file ended: an id that stands in the report twice as it ended worst.
+
+    A file fails with any of its tests and passes with any that passes, so that one that could not be collected or was
+    skipped as a whole can be compared with the tests that were found in it.
+    """
+    standings: dict[str, Status] = {}
+    for case in report.cases:
+        status = Status.FAILED if case.status is Status.ERROR else case.status
+        for key in {case.id, case.id.partition("::")[0]}:
+            standings[key] = min(standings.get(key, status), status, key=_WORST_FIRST.index)
+    return standings

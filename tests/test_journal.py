@@ -1,0 +1,455 @@
+"""The journal gives back what was written, keeps it whole, and names what is damaged."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent import events as e
+from agent.errors import DamagedRun, UsageProblem
+from agent.journal import Entry, Journal, read_entries
+from agent.messages import Message, ToolCall, Usage
+from agent.state import fold
+from agent.task import Criterion, Limits, Plan, PlannedFile
+from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
+from tests.kits import open_journal, report, started
+
+GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
+KINDS = get_args(get_args(e.Event)[0])
+EVENTS = st.one_of(
+    st.builds(e.RunStarted, schema=st.just(e.SCHEMA)),
+    *[st.from_type(kind) for kind in KINDS if kind is not e.RunStarted],
+)
+EFFECTS = get_args(get_args(e.Effect)[0])
+ANY_FILE = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def write(path: Path, *events) -> bytes:
+    with open_journal(path) as journal:
+        for event in events:
+            journal.append(event)
+    return path.read_bytes()
+
+
+def path_of(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def events_of(path: Path) -> list:
+    return [entry.event for entry in read_entries(path)]
+
+
+# What is written is read
+
+
+@ANY_FILE
+@given(events=st.lists(EVENTS, max_size=4))
+def test_every_event_is_read_as_it_was_written(path, events):
+    path.unlink(missing_ok=True)
+    write(path, *events)
+    assert repr(events_of(path)) == repr(events), "by repr, as NaN is not equal to itself"
+
+
+def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(path):
+    events = every_event()
+    assert {type(event) for event in events} == set(KINDS)
+    held = {type(event.effect) for event in events if isinstance(event, e.ToolReturned)}
+    assert held == {*EFFECTS, type(None)}
+    write(path, *events)
+    assert events_of(path) == events
+
+
+def test_an_entry_knows_its_place_and_its_time(path):
+    with Journal(path, clock=lambda: datetime(2031, 2, 3, 4, 5, 6, 7, tzinfo=UTC)) as journal:
+        journal.append(started())
+        entry = journal.append(e.BudgetExhausted(reason="spent"))
+    assert entry == Entry(
+        seq=1, at=datetime(2031, 2, 3, 4, 5, 6, 7, tzinfo=UTC), event=e.BudgetExhausted(reason="spent")
+    )
+    assert [*read_entries(path)][1] == entry
+
+
+def test_the_time_of_an_entry_is_by_the_clock_in_utc(path):
+    before = datetime.now(UTC)
+    with Journal(path) as journal:
+        assert before <= journal.append(started()).at <= datetime.now(UTC)
+
+
+def test_a_journal_goes_on_where_it_ended(path):
+    write(path, started())
+    with open_journal(path) as journal:
+        assert [entry.seq for entry in journal.entries] == [0]
+        journal.append(e.BudgetExhausted(reason="spent"))
+        chain = journal.chain
+    assert events_of(path) == [started(), e.BudgetExhausted(reason="spent")]
+    assert json.loads(path.read_bytes().splitlines()[-1])["chain"] == chain
+
+
+def test_each_line_is_one_json_object_chained_to_all_before_it(path):
+    link = ""
+    for line in write(path, *every_event()).splitlines():
+        body, _, tail = line.rpartition(b',"chain":"')
+        link = hashlib.sha256(link.encode() + body + b"}").hexdigest()
+        assert json.loads(line)["chain"] == link == tail.removesuffix(b'"}').decode()
+
+
+def test_text_that_looks_like_a_link_is_text(path):
+    event = e.BudgetExhausted(reason='","chain":"' + "0" * 64 + '"}\n{"seq":1')
+    write(path, started(), event, event)
+    assert events_of(path)[1:] == [event, event]
+
+
+def test_text_that_is_no_unicode_is_replaced_in_the_file_and_in_the_entry(path):
+    with open_journal(path) as journal:
+        entry = journal.append(e.BudgetExhausted(reason=os.fsdecode(b"caf\xe9.py \xf0\x9f") + "\ud83d"))
+    assert entry.event == e.BudgetExhausted(reason="caf?.py ???")
+    assert events_of(path) == [entry.event]
+
+
+@pytest.mark.parametrize("dollars", [float("inf"), 1e-300, 5.0])
+def test_a_limit_may_be_any_number(path, dollars):
+    event = started(limits=Limits(dollars=dollars))
+    write(path, event)
+    assert events_of(path) == [event]
+
+
+# What is not to be written
+
+
+def test_what_is_scrubbed_is_scrubbed_in_the_file_in_the_entry_and_for_watchers(path):
+    seen = []
+    with open_journal(path, scrub=lambda text: text.replace("sk-secret", "[key]")) as journal:
+        journal.watch(seen.append)
+        entry = journal.append(e.BudgetExhausted(reason="sk-secret is refused"))
+    assert entry.event == e.BudgetExhausted(reason="[key] is refused")
+    assert seen == [entry] == [*read_entries(path)]
+    assert b"sk-secret" not in path.read_bytes()
+
+
+# What is durable
+
+
+def test_a_line_is_synced_to_disk_before_anyone_is_told_of_it(path, monkeypatch):
+    happened: list[tuple[str, str | int]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        happened.append((path_of(descriptor), path.read_bytes().count(b"\n")))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with open_journal(path) as journal:
+        journal.watch(lambda entry: happened.append(("told", entry.seq)))
+        journal.append(started())
+        journal.append(e.BudgetExhausted(reason="spent"))
+    assert happened == [(str(path.parent), 0), (str(path), 1), ("told", 0), (str(path), 2), ("told", 1)]
+
+
+def test_the_directory_is_synced_until_the_journal_holds_a_line(path, monkeypatch):
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path_of(descriptor)))
+    for _ in range(2):
+        open_journal(path).close()
+    assert synced == [str(path.parent)] * 2
+    write(path, started())
+    del synced[:]
+    open_journal(path).close()
+    assert synced == []
+
+
+def test_an_append_that_failed_is_the_last(path, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with open_journal(path) as journal:
+        journal.append(started())
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space"):
+                journal.append(e.BudgetExhausted(reason="first"))
+        with pytest.raises(ValueError, match="closed"):
+            journal.append(e.BudgetExhausted(reason="second"))
+    with open_journal(path) as journal:
+        journal.append(e.BudgetExhausted(reason="third"))
+    assert events_of(path)[0] == started()
+    assert events_of(path)[-1] == e.BudgetExhausted(reason="third")
+
+
+# What was torn
+
+
+def test_a_last_line_torn_at_any_byte_is_cut_off(path):
+    whole = write(path, started(), e.BudgetExhausted(reason="first"))
+    first = whole.index(b"\n") + 1
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        assert events_of(path) == [started()]
+        with open_journal(path) as journal:
+            assert path.read_bytes() == whole[:first]
+            journal.append(e.BudgetExhausted(reason="first"))
+        assert path.read_bytes() == whole
+
+
+def test_a_journal_being_written_is_read_without_holding_it(path):
+    with open_journal(path) as journal:
+        journal.append(started())
+        assert events_of(path) == [started()]
+        journal.append(e.BudgetExhausted(reason="spent"))
+        assert len(events_of(path)) == 2
+
+
+# What is damaged
+
+
+def opened_and_read(path: Path) -> list[str]:
+    """What the two ways to read a journal say of its damage."""
+    said = []
+    for reading in (lambda: [*read_entries(path)], lambda: open_journal(path).close()):
+        with pytest.raises(DamagedRun) as raised:
+            reading()
+        said.append(raised.value.message)
+    return said
+
+
+SMALL = (
+    started(),
+    e.CallReserved(dollars=0.25, tokens=7, max_tokens=5),
+    e.BudgetExhausted(reason='a "quoted" word, é and \x00'),
+)
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("intact") / "journal.jsonl", *SMALL)
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
+def test_a_flipped_bit_at_any_byte_is_named_by_its_line(path, intact, mask):
+    for position in range(len(intact)):
+        assert_damage_is_named(path, intact, position, intact[position] ^ mask)
+
+
+@ANY_FILE
+@given(data=st.data(), byte=st.integers(0, 255))
+def test_any_byte_changed_to_any_other_is_named_by_its_line(path, intact, data, byte):
+    position = data.draw(st.integers(0, len(intact) - 1).filter(lambda position: intact[position] != byte))
+    assert_damage_is_named(path, intact, position, byte)
+
+
+def assert_damage_is_named(path: Path, intact: bytes, position: int, byte: int) -> None:
+    damaged = bytearray(intact)
+    damaged[position] = byte
+    path.write_bytes(damaged)
+    number = intact[:position].count(b"\n") + 1
+    assert opened_and_read(path) == [f"{path}: line {number} is damaged"] * 2
+    assert path.read_bytes() == damaged, "a damaged journal is left as it is"
+
+
+@pytest.mark.parametrize(
+    ("order", "number"),
+    [
+        ((1, 2), 1),
+        ((0, 2), 2),
+        ((1, 0, 2), 1),
+        ((0, 2, 1), 2),
+        ((0, 0, 1, 2), 2),
+        ((0, 1, 2, 2), 4),
+        ((0, 1, 0, 1, 2), 3),
+    ],
+    ids=["first lost", "one lost", "first swapped", "last swapped", "first doubled", "last doubled", "repeated"],
+)
+def test_a_line_lost_swapped_or_doubled_is_named(path, intact, order, number):
+    lines = intact.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[index] for index in order))
+    assert opened_and_read(path) == [f"{path}: line {number} is damaged"] * 2
+
+
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b'{"seq":0,"chain":""}\n', b"\x00" * 80 + b"\n"])
+def test_a_line_that_is_none_of_ours_is_damage(path, intact, line):
+    path.write_bytes(intact + line)
+    assert opened_and_read(path) == [f"{path}: line 4 is damaged"] * 2
+
+
+def sealed(*bodies: bytes) -> bytes:
+    """Lines with a right chain, whatever stands in them."""
+    link, lines = "", []
+    for body in bodies:
+        link = hashlib.sha256(link.encode() + body).hexdigest()
+        lines.append(body[:-1] + b',"chain":"' + link.encode() + b'"}\n')
+    return b"".join(lines)
+
+
+def test_an_event_of_no_known_kind_asks_for_an_update(path, intact):
+    body = b'{"seq":0,"at":"2030-01-01T00:00:00Z","event":{"kind":"dreamt"}}'
+    path.write_bytes(sealed(body))
+    with pytest.raises(DamagedRun, match="line 1 is of no kind that this version knows") as raised:
+        list(read_entries(path))
+    assert "update" in raised.value.hint
+
+
+def test_a_newer_schema_asks_for_an_update(path):
+    write(path, started())
+    body = path.read_bytes().rpartition(b',"chain"')[0] + b"}"
+    path.write_bytes(sealed(body.replace(b'"schema":1', b'"schema":2')))
+    with pytest.raises(DamagedRun, match="has schema 2; this version knows 1") as raised:
+        list(read_entries(path))
+    assert raised.value.hint == "update greenward"
+
+
+# Who holds it
+
+HOLD = """
+import sys
+from pathlib import Path
+from agent.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_is_worked_on_by_one_process_at_a_time(path):
+    holder = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            HOLD, str(path),
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout.readline() == b"held\n"
+        path.write_bytes(b'{"half a line')
+        with pytest.raises(UsageProblem, match="another process is working on the run"):
+            Journal(path)
+        assert path.read_bytes() == b'{"half a line', "what the holder is writing is not cut off"
+        holder.stdin.close()
+        assert holder.wait(timeout=30) == 0
+    Journal(path).close()
+
+
+def test_a_journal_that_was_refused_or_closed_is_let_go(path, intact):
+    path.write_bytes(intact.replace(b"0.25", b"0.26"))
+    with pytest.raises(DamagedRun):
+        Journal(path)
+    path.write_bytes(intact)
+    with Journal(path):
+        pass
+    Journal(path).close()
+
+
+# What was written by earlier versions
+
+
+def test_the_golden_journal_of_schema_1_is_read_as_it_was_written():
+    assert events_of(GOLDEN) == every_event()
+
+
+def test_the_golden_journal_of_schema_1_folds_to_the_same_state():
+    state = fold(read_entries(GOLDEN))
+    assert state.outcome is e.Outcome.PASSED
+    assert state.reason == "judged in a fresh container"
+    assert (state.phase, state.tip, state.tree, state.tested_tree) == ("code", "c2", "good", "good")
+    assert [(cycle.commit, cycle.tree, str(cycle.report)) for cycle in state.iterations] == [
+        ("c1", "bad", "1 failed, 1 passed"),
+        ("c2", "good", "2 passed"),
+    ]
+    assert (str(state.baseline), str(state.previous_report)) == ("1 failed, 1 passed", "1 failed, 1 passed")
+    assert [message.role for message in state.messages] == [
+        "system", "user", "assistant", "tool", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "tool",
+    ]  # fmt: skip
+    assert state.unsealed == (e.Unsealed(path="tests/test_new.py", reason="a typo"),)
+    assert state.spent.usage == Usage(prompt=230, cached=100, completion=30)
+    assert (state.spent.calls, state.spent.tokens, state.spent.iterations) == (5, 6_260, 2)
+    assert state.spent.dollars == pytest.approx(0.0200 + 0.0001375)
+    assert state.spent.seconds == 26.0
+    assert state.started == every_event()[0]
+
+
+def every_event() -> list:
+    """A run in which everything happens that can happen."""
+    red, green = report(a="passed", b="failed", seconds=1.5), report(a="passed", b="passed", seconds=1.5)
+    shown = CaseResult(exit_code=0, output="2\n", holds=True)
+    witness = Witness(
+        behaviour="it adds", command="add 1 1", base=CaseResult(exit_code=1, output="", holds=False), result=shown
+    )
+    plan = Plan(
+        summary="Mend the sum.",
+        steps=("Find it.", "Mend it."),
+        files=(PlannedFile(path="sum.py", purpose="add"),),
+        criteria=(Criterion(behaviour="it adds", command="add 1 1", output="2"),),
+        dependencies=("click>=8",),
+        setup="pip install .",
+        test="pytest",
+        slug="mend-sum",
+    )
+    reserved = e.CallReserved(dollars=0.01, tokens=3_000, max_tokens=2_048)
+    calls = tuple(ToolCall(id=f"edit:{number}", name="edit", arguments='{"path": "é"}') for number in range(3))
+
+    def replied(*calls: ToolCall, usage: Usage | None) -> e.ModelReplied:
+        said = Message(role="assistant", content="So.", reasoning="Hm…", reasoning_key="reasoning", tool_calls=calls)
+        return e.ModelReplied(message=said, usage=usage, stop_reason="tool_calls", request_id="q1")
+
+    def returned(call: str, tree: str, effect: e.Effect | None = None) -> e.ToolReturned:
+        return e.ToolReturned(call_id=call, name="edit", content="☑", is_error=False, tree=tree, effect=effect)
+
+    system, user = Message(role="system", content="You mend."), Message(role="user", content="Mend it.\n")
+    one, two = Usage(prompt=100, cached=20, completion=10), Usage(prompt=130, cached=80, completion=20)
+    return [
+        started(),
+        e.SessionStarted(pid=7, version="0.1.0"),
+        e.EnvironmentPrepared(
+            id="sha256:1", origin="pulled", cached=False, seconds=2.5, build="", test="pytest", notes=("slow",)
+        ),
+        e.BaselineMeasured(report=red),
+        e.Prompted(about=e.Say.PLAN, messages=(system, user)),
+        reserved,
+        e.CallFailed(error="rate_limited", message="slow down", billed=False, wait=0.5),
+        reserved,
+        replied(ToolCall(id="plan:0", name="submit_plan", arguments="{}"), usage=one),
+        returned("plan:0", "base", e.Planned(plan=plan)),
+        e.Prompted(about=e.Say.CODE, messages=(user,)),
+        reserved,
+        e.SessionStarted(pid=8, version="0.1.0"),
+        reserved,
+        replied(*calls, usage=None),
+        returned("edit:0", "edited"),
+        returned("edit:1", "bad", e.TestRun(report=red, full=False)),
+        returned("edit:2", "bad", e.Unsealed(path="tests/test_new.py", reason="a typo")),
+        e.TestsFinished(report=red, tree="bad"),
+        e.Committed(commit="c1", tree="bad", subject="Try"),
+        e.Prompted(about=e.Say.RESULTS, messages=(user,)),
+        reserved,
+        replied(ToolCall(id="done:0", name="finish", arguments="{}"), usage=two),
+        returned("done:0", "good", e.Finish(status="done")),
+        e.TestsFinished(report=green, tree="good"),
+        e.VerdictReached(
+            verdict=Verdict(
+                kind=VerdictKind.PASSED,
+                tree="good",
+                reasons=("all is well",),
+                report=green,
+                witnesses=(witness,),
+                environment="sha256:1",
+                test="pytest",
+                seconds=3.25,
+            )
+        ),
+        e.Committed(commit="c2", tree="good", subject="Mend the sum"),
+        e.BudgetExhausted(reason="the budget of 80 calls is spent"),
+        e.RunFinished(outcome=e.Outcome.PASSED, reason="judged in a fresh container", commit="c2", tree="good"),
+    ]
