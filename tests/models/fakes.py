@@ -67,6 +67,13 @@ def _read_request(connection):
     return head + b"\r\n\r\n" + body
 
 
+def until_hangup(server, connection):
+    """Wait for the client to hang up; what it has not read by then makes that a reset."""
+    with contextlib.suppress(ConnectionError):
+        connection.recv(1)
+    server.hung_up.set()
+
+
 def http(body, *, status="200 OK", kind="application/json", **headers):
     """A whole HTTP answer that ends with the connection."""
     body = body if isinstance(body, bytes) else body.encode()
