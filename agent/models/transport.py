@@ -9,6 +9,7 @@ from typing import cast
 
 import httpx2
 
+from agent.errors import UsageProblem
 from agent.models import ModelError
 from agent.models.endpoint import Endpoint
 from agent.models.faults import excerpt
@@ -22,14 +23,22 @@ _PASSED_ON = frozenset({"connection", "content-length", "x-client-request-id"})
 
 
 def http_client(endpoint: Endpoint) -> httpx2.Client:
-    """A client that talks to `endpoint` alone: it follows no redirect and sends no header but the few needed."""
+    """A client that talks to `endpoint` alone: it follows no redirect and sends no header but the few needed.
+
+    Raises:
+        UsageProblem: a proxy or certificate variable of the operator's cannot be used.
+    """
     read = min(endpoint.idle, endpoint.total)
-    return httpx2.Client(
-        timeout=httpx2.Timeout(connect=min(15.0, read), read=read, write=60.0, pool=15.0),
-        follow_redirects=False,
-        trust_env=endpoint.trust_env and not endpoint.loopback,
-        event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
-    )
+    try:
+        return httpx2.Client(
+            timeout=httpx2.Timeout(connect=min(15.0, read), read=read, write=60.0, pool=15.0),
+            follow_redirects=False,
+            trust_env=endpoint.trust_env and not endpoint.loopback,
+            event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
+        )
+    except (ImportError, ValueError, OSError) as error:
+        hint = "check the proxy variables, SSL_CERT_FILE and SSL_CERT_DIR"
+        raise UsageProblem(f"no connection can be made: {excerpt(str(error))}", hint=hint) from None
 
 
 def until_finished(events: Iterable[str], finished: Callable[[], bool]) -> Iterator[str]:

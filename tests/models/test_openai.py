@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import UsageProblem
-from agent.messages import Message, Usage
+from agent.messages import Message, ToolCall, Usage
 from agent.models import ModelError, ToolSpec
 from agent.models.openai import Endpoint, OpenAIModel
 from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
-from tests.models.fakes import ASK
+from tests.models.fakes import ASK, delta, http, stream
 
 FILE = "def café():\n    return '\U0001f600'\n" * 40
 TWO_TURNS = (
@@ -123,7 +123,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("key", ["sk-secret", ""])
-def test_nothing_of_the_environment_reaches_the_server(key, monkeypatch, raw):
+def test_nothing_of_the_environment_reaches_the_server(key, monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     with ScriptedServer(Script(replies=TWO_TURNS)) as server, talk(server, key=key) as model:
@@ -185,27 +185,12 @@ def test_a_needed_field_that_is_refused_ends_the_call():
 def test_reasoning_that_was_not_received_is_made_up_only_if_the_api_insists(raw):
     missing = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
     body = f'{{"error": {{"type": "invalid_request_error", "message": "{missing}"}}}}'
-    from tests.models.fakes import delta, http, stream
-
     refused = http(body, status="400 Bad Request")
     server, model = raw(refused, refused, stream(delta("stop", content="ok")))
-    made = TWO_TURNS[0].calls[0]
-    request = replace(
-        ASK,
-        messages=(
-            *ASK.messages,
-            Message(role="assistant", tool_calls=(_tool_call("a", made),)),
-            Message(role="tool", tool_call_id="a", content="x"),
-        ),
-    )
-    assert model.complete(request).message.content == "ok"
+    made = ToolCall(id="a", name="write_file", arguments="{}")
+    told = (Message(role="assistant", tool_calls=(made,)), Message(role="tool", tool_call_id="a", content="x"))
+    assert model.complete(replace(ASK, messages=(*ASK.messages, *told))).message.content == "ok"
     assert [body["messages"][2].get("reasoning_content") for body in server.bodies] == [None, "", " "]
-
-
-def _tool_call(call_id, made):
-    from agent.messages import ToolCall
-
-    return ToolCall(id=call_id, name=made.name, arguments=made.text)
 
 
 def test_reasoning_is_sent_back_or_the_server_complains():
@@ -327,3 +312,15 @@ def test_billed_tokens_add_up():
         model.complete(answered(ASK, model.complete(ASK), "1 file written"))
     assert server.billed == sum(server.ledger, Usage())
     assert server.billed.completion > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTPS_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/nowhere.pem")],
+)
+def test_a_variable_that_no_connection_can_be_made_with_is_a_mistake_of_the_user(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    endpoint = Endpoint(base_url="https://models.invalid/v1", model="m", key="sk-a")
+    with OpenAIModel(endpoint) as model, pytest.raises(UsageProblem, match="no connection can be made") as caught:
+        model.complete(ASK)
+    assert "SSL_CERT_FILE" in caught.value.hint
