@@ -9,6 +9,7 @@ from typing import cast
 
 import httpx2
 
+from agent.errors import UsageProblem
 from agent.models import ModelError
 from agent.models.endpoint import Endpoint
 from agent.models.faults import excerpt
@@ -22,14 +23,22 @@ _PASSED_ON = frozenset({"connection", "content-length", "x-client-request-id"})
 
 
 def http_client(endpoint: Endpoint) -> httpx2.Client:
-    """A client that talks to `endpoint` alone: it follows no redirect and sends no header but the few needed."""
+    """A client that talks to `endpoint` alone: it follows no redirect and sends no header but the few needed.
+
+    Raises:
+        UsageProblem: a proxy or certificate variable of the operator's cannot be used.
+    """
     read = min(endpoint.idle, endpoint.total)
-    return httpx2.Client(
-        timeout=httpx2.Timeout(connect=min(15.0, endpoint.total), read=read, write=60.0, pool=15.0),
-        follow_redirects=False,
-        trust_env=endpoint.trust_env and not endpoint.loopback,
-        event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
-    )
+    try:
+        return httpx2.Client(
+            timeout=httpx2.Timeout(connect=min(15.0, read), read=read, write=60.0, pool=15.0),
+            follow_redirects=False,
+            trust_env=endpoint.trust_env and not endpoint.loopback,
+            event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
+        )
+    except (ImportError, ValueError, OSError) as error:
+        hint = "check the proxy variables, SSL_CERT_FILE and SSL_CERT_DIR"
+        raise UsageProblem(f"no connection can be made: {excerpt(str(error))}", hint=hint) from None
 
 
 def until_finished(events: Iterable[str], finished: Callable[[], bool]) -> Iterator[str]:
@@ -43,9 +52,7 @@ def until_finished(events: Iterable[str], finished: Callable[[], bool]) -> Itera
 
 def unreachable(error: Exception, endpoint: Endpoint) -> ModelError:
     """The error for a connection that failed, with its innermost reason: the SDK only says that it failed."""
-    reasons: list[BaseException] = [error]
-    while (inner := reasons[-1].__cause__ or reasons[-1].__context__) is not None and len(reasons) < 8:
-        reasons.append(inner)
+    reasons = _reasons(error)
     said = next((excerpt(str(reason)) for reason in reversed(reasons) if str(reason)), "")
     kind = next((reason for reason in reasons if isinstance(reason, TRANSPORT_ERRORS)), error)
     message = f"{endpoint.base_url}: {type(kind).__name__}: {said}"
@@ -57,6 +64,16 @@ def unreachable(error: Exception, endpoint: Endpoint) -> ModelError:
     unsent = isinstance(kind, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError))
     hint = "check the network, the proxy settings and the base URL"
     return ModelError("transport", message, hint=hint, retryable=True, billed=not unsent)
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """The error and what led to it, outermost first; a bad status that was being read is no reason."""
+    reasons = [error]
+    while (inner := reasons[-1].__cause__ or reasons[-1].__context__) is not None and len(reasons) < 8:
+        if isinstance(inner, httpx2.HTTPStatusError):
+            break
+        reasons.append(inner)
+    return reasons
 
 
 def _gate(endpoint: Endpoint) -> Callable[[httpx2.Request], None]:
