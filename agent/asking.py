@@ -42,7 +42,7 @@ class Asker:
             reply = self.model.complete(request)
         except ModelError as error:
             wait = self.delay(error, state.failures + 1)
-            yield CallFailed(error=error.kind, message=error.message, billed=error.billed, wait=wait)
+            yield CallFailed(error=error.kind, message=error.message, billed=error.billed, usage=error.usage, wait=wait)
             if error.kind == "overflow":
                 yield BudgetExhausted(reason=f"the conversation does not fit the model's context: {error.message}")
             elif wait is None:

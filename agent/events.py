@@ -186,6 +186,8 @@ class CallFailed:
     error: str
     message: str
     billed: bool
+    usage: Usage | None = None
+    """What the server reported for a reply that could not be used."""
     wait: float | None
     """Seconds until the next attempt; None if there is none."""
 

@@ -113,8 +113,7 @@ class RunState:
     failures: int = 0
     wait: float = 0.0
     closing: tuple[Outcome, str] | None = None
-    outcome: Outcome | None = None
-    reason: str = ""
+    finished: e.RunFinished | None = None
 
     @property
     def base(self) -> str:
@@ -122,9 +121,23 @@ class RunState:
         return self.started.task.base_tree
 
     @property
+    def result_tree(self) -> str:
+        """The tree that the branch was left at, or stands at."""
+        return self.finished.tree if self.finished else self.iterations[-1].tree if self.iterations else self.base
+
+    @property
     def tip(self) -> str:
         """The commit at the end of the branch."""
         return self.iterations[-1].commit if self.iterations else self.started.task.base_commit
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it goes on."""
+        return self.finished.outcome if self.finished else None
+
+    @property
+    def reason(self) -> str:
+        return self.finished.reason if self.finished else ""
 
     @property
     def green(self) -> bool:
@@ -223,7 +236,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - o
         case e.BudgetExhausted():
             return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
         case e.RunFinished():
-            return replace(state, outcome=event.outcome, reason=event.reason, closing=None)
+            return replace(state, finished=event, closing=None)
 
 
 def _measured(state: RunState, report: TestReport) -> RunState:
@@ -243,7 +256,10 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
             )
             return replace(state, spent=spent, reserved=event)
         case e.CallFailed():
-            spent = spent if event.billed else _released(spent, state.reserved)
+            if event.usage is not None:
+                spent = _settled(spent, state, event.usage)
+            elif not event.billed:
+                spent = _released(spent, state.reserved)
             return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
         case e.ModelReplied():
             return _replied(state, event)
@@ -253,13 +269,7 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
     spent, prefix = state.spent, state.prefix
     if event.usage is not None:
         prefix = (len(state.messages), event.usage.prompt)
-        spent = _released(spent, state.reserved)
-        spent = replace(
-            spent,
-            dollars=spent.dollars + state.started.prices.cost(event.usage),
-            tokens=spent.tokens + event.usage.prompt + event.usage.completion,
-            usage=spent.usage + event.usage,
-        )
+        spent = _settled(spent, state, event.usage)
     state = replace(
         state,
         spent=spent,
@@ -271,6 +281,16 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         pending=event.message.tool_calls,
     )
     return state if state.pending else _turn_ended(state, event.stop_reason)
+
+
+def _settled(spent: Spent, state: RunState, usage: Usage) -> Spent:
+    spent = _released(spent, state.reserved)
+    return replace(
+        spent,
+        dollars=spent.dollars + state.started.prices.cost(usage),
+        tokens=spent.tokens + usage.prompt + usage.completion,
+        usage=spent.usage + usage,
+    )
 
 
 def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:

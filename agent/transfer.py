@@ -4,10 +4,11 @@ import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.edits import Edit
 from agent.git import Git
 from agent.paths import LINK, always_ignored, reason, shape
 from agent.seal import Seal
-from agent.trees import Edit, Entry, Trees
+from agent.trees import Entry, Trees
 from sandbox import Absorbed, Candidate, Change, Delta, Limits, Refusal, Selection
 
 __all__ = ["GitTree", "IgnoreRules"]

@@ -6,13 +6,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.edits import Edit, Refused
 from agent.errors import DamagedRun
 from agent.git import Git, GitFailed
 from agent.paths import GITLINK, Move, dot_git, refusals
 from agent.seal import Seal
 from sandbox import MIB, Refusal
 
-__all__ = ["BadPattern", "Blob", "Edit", "Entry", "Found", "Hit", "Refused", "Trees"]
+__all__ = ["BadPattern", "Blob", "Entry", "Found", "Hit", "Trees"]
 
 EDITS = 1_000
 FILE_BYTES = 10 * MIB
@@ -30,15 +31,6 @@ class Entry:
     mode: str
     oid: str
     size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """A file's whole content after the edit, or None to remove it; `executable=None` leaves that as it is."""
-
-    path: str
-    data: bytes | None
-    executable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +56,6 @@ class Found:
 
     hits: tuple[Hit, ...] = ()
     cut: bool = False
-
-
-class Refused(Exception):
-    """A batch of edits of which nothing was done, and why."""
-
-    def __init__(self, refused: tuple[Refusal, ...]) -> None:
-        super().__init__("; ".join(f"`{one.path}` {one.reason}" for one in refused))
-        self.refused = refused
 
 
 class BadPattern(ValueError):

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agent.edits import Edit
 from agent.errors import DamagedRun, UsageProblem
 from agent.git import Git, GitFailed
 from agent.repository import Repository, find
 from agent.seal import Seal
 from agent.snapshot import LeftOut, Scanner
 from agent.transfer import GitTree, IgnoreRules
-from agent.trees import Edit, Entry, Found, Trees
+from agent.trees import Entry, Found, Trees
 from sandbox import MIB
 
 __all__ = ["Snapshot", "Workspace"]
@@ -226,10 +227,15 @@ class Workspace:
         refs = self.git.text("for-each-ref", "--format=delete %(refname)", f"{self._private(run_id)}/")
         self.git.run("update-ref", "--stdin", stdin=f"{refs}\n".encode() if refs else b"")
 
+    @property
+    def runs_directory(self) -> Path:
+        """Where the directories of all runs are, if there are any."""
+        return self.repository.common_dir / "greenward" / "runs"
+
     def run_directory(self, run_id: str) -> Path:
         """The directory of a run's journal and artifacts, readable by its owner alone."""
         self._private(run_id)
-        directory = self.repository.common_dir / "greenward" / "runs" / run_id
+        directory = self.runs_directory / run_id
         directory.mkdir(parents=True, exist_ok=True)
         for path in (directory, directory.parent, directory.parent.parent):
             path.chmod(0o700)

@@ -1,0 +1,76 @@
+"""Taking a run's result over: what the run was, in the words that `accept` and `undo` need."""
+
+from collections.abc import Mapping
+
+from agent.accept import Result, accept, undo
+from agent.commitmessage import compose
+from agent.errors import UsageProblem
+from agent.events import Outcome
+from agent.runs import StoredRun
+from agent.state import RunState
+from agent.workspace import Workspace
+
+__all__ = ["accept_run", "check_out", "undo_run"]
+
+SHOWN = 12
+
+
+def accept_run(workspace: Workspace, run: StoredRun, *, merge: bool, environ: Mapping[str, str]) -> str:
+    """Bring the result into the checkout, and say what was done.
+
+    Raises:
+        UsageProblem: there is nothing to accept, or files changed since the run began.
+    """
+    state = run.state
+    commit = state.finished.commit if state.finished else state.tip
+    if commit == state.started.task.base_commit:
+        raise UsageProblem(f"the run {run.id} changed nothing", hint="`greenward runs` lists the others")
+    result = Result(run_id=run.id, base=state.started.task.base_commit, result=commit, message=_message(state))
+    accepted = accept(workspace, result, environment=environ, merge=merge)
+    what = {"commit": "committed", "merge": "merged", "files": "written to the files, uncommitted"}[accepted.kind]
+    lines = [f"{what}: {len(accepted.paths)} files", *(f"  {path}" for path in accepted.paths[:SHOWN])]
+    if len(accepted.paths) > SHOWN:
+        lines.append(f"  and {len(accepted.paths) - SHOWN} more")
+    if state.outcome is not Outcome.PASSED:
+        lines.append(f"note: the run ended {run.status}; the result is not proven")
+    elif not accepted.proven:
+        lines.append("note: unproven after merge: your checkout differs from the tree that was judged")
+    lines.append(f"`greenward undo {run.id}` takes it back")
+    return "\n".join(lines)
+
+
+def undo_run(workspace: Workspace, run: StoredRun, *, environ: Mapping[str, str]) -> str:
+    """Take an accept back, and say what was done.
+
+    Raises:
+        UsageProblem: the run was not accepted, or files changed since.
+    """
+    paths = undo(workspace, run.id, environment=environ)
+    return f"taken back: {len(paths)} files are as they were before run {run.id} was accepted"
+
+
+def check_out(workspace: Workspace, state: RunState, environ: Mapping[str, str]) -> None:
+    """Leave the finished project of a `new` run in its directory: `main` at the result, its files written.
+
+    Raises:
+        UsageProblem: something was put into the directory meanwhile; the result is on the run's branch.
+    """
+    top, commit = workspace.repository.top, state.tip
+    if workspace.head() == commit:
+        return
+    if any(entry.name != ".git" for entry in top.iterdir()):
+        raise UsageProblem(
+            f"{top} is not empty any more, so the project was not written there",
+            hint=f"it is on the branch {state.started.branch}: move your files away, then `git merge` it",
+        )
+    workspace.advance("main", commit, None)
+    workspace.git.by_user(top, environ, "reset", "--hard", "--quiet", "main")
+
+
+def _message(state: RunState) -> str:
+    summary = state.plan.summary if state.plan else "Mend the failing tests"
+    return compose(
+        summary,
+        state.started.task.request,
+        (("Greenward-Run", state.started.run_id), ("Assisted-by", f"greenward:{state.started.model}")),
+    )

@@ -1,0 +1,335 @@
+"""The command line: options in, exit codes out. Only this file reads the environment, prints and exits."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from agent import __version__
+from agent.errors import GreenwardError, UsageProblem
+from sandbox import SandboxError
+
+if TYPE_CHECKING:
+    from agent.config import Key
+    from agent.session import Session, Surroundings
+    from agent.state import RunState
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="greenward",
+    help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
+    " inside a budget. Your checkout stays as it is until you accept.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+image = typer.Typer(help="Base images of the sandbox.", no_args_is_help=True)
+app.add_typer(image, name="image")
+
+Flags = dict[str, object]
+Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the current directory")]
+Where = Annotated[Path, typer.Option("--repo", help="The repository.", show_default="the current directory")]
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.")]
+
+SHARED: dict[str, tuple[Any, object]] = {
+    "model": (Annotated[str | None, typer.Option(help="The model's id.")], None),
+    "base_url": (Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")], None),
+    "context": (Annotated[int | None, typer.Option(help="The model's context in tokens.")], None),
+    "image": (Annotated[str | None, typer.Option(help="The base image of the sandbox.")], None),
+    "sandbox": (Annotated[str | None, typer.Option(help="`docker`, or `local`, which isolates nothing.")], None),
+    "max_cost": (Annotated[float | None, typer.Option(metavar="DOLLARS", help="What the run may cost.")], None),
+    "max_calls": (Annotated[int | None, typer.Option(metavar="N", help="How often the model may be asked.")], None),
+    "max_iterations": (Annotated[int | None, typer.Option(metavar="N", help="How many write-test cycles.")], None),
+    "max_minutes": (Annotated[float | None, typer.Option(metavar="MINUTES", help="How long it may take.")], None),
+    "allow_unproven": (Annotated[bool, typer.Option(help="Exit with 0 also when green but unproven.")], False),
+}
+PROJECT: dict[str, tuple[Any, object]] = {
+    "test": (Annotated[str | None, typer.Option(help="The command that runs the tests.")], None),
+    "setup": (Annotated[str | None, typer.Option(help="A command that installs what the tests need.")], None),
+    "build": (Annotated[str | None, typer.Option(help="The command that builds the project, offline.")], None),
+    "cwd": (Annotated[str, typer.Option(metavar="DIR", help="The project's directory in the repository.")], ""),
+    "only": (Annotated[list[str] | None, typer.Option(metavar="DIR", help="Take only this part along.")], None),
+    "allow_test_changes": (Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Tests to open.")], None),
+}
+SETTING_OF = {
+    "model": "model",
+    "base_url": "base_url",
+    "context": "context",
+    "image": "image",
+    "sandbox": "sandbox",
+    "max_cost": "limits.dollars",
+    "max_calls": "limits.calls",
+    "max_iterations": "limits.iterations",
+    "max_minutes": "limits.seconds",
+}
+
+
+def _with_options(*groups: dict[str, tuple[Any, object]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `groups`; it receives them together, as its argument `options`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared = {name: option for group in groups for name, option in group.items()}
+
+        @wraps(command)
+        def wrapper(**arguments: Any) -> None:
+            options = {name: arguments.pop(name) for name in shared}
+            command(**arguments, options=options)
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for name, (annotation, default) in shared.items()
+        ]
+        wrapper.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
+        return wrapper
+
+    return decorate
+
+
+@app.callback(invoke_without_command=True)
+def _global(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"greenward {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@_with_options(SHARED)
+def new(
+    directory: Annotated[Path, typer.Argument(help="A new or empty directory for the project.")],
+    prompt: Annotated[str, typer.Argument(help="What the project is to do.")],
+    options: Flags,
+) -> None:
+    """Scaffold a project from a prompt.
+
+    Example: greenward new wordcount "A CLI that counts the words of files, with --json"
+    """
+    from agent.tasks import start_new
+
+    around = _surroundings(options)
+    _conclude(start_new(around, directory, prompt), allow_unproven=bool(options["allow_unproven"]))
+
+
+@app.command()
+@_with_options(PROJECT, SHARED)
+def fix(
+    options: Flags,
+    repo: Repo = Path(),
+    request: Annotated[str, typer.Option(help="What the model should know besides.")] = "",
+) -> None:
+    """Mend the code until the failing tests pass; no test is changed.
+
+    Example: greenward fix --test "python -m pytest -q tests"
+    """
+    _run_on("fix", repo, request, options)
+
+
+@app.command()
+@_with_options(PROJECT, SHARED)
+def change(
+    request: Annotated[str, typer.Argument(help="What is to be different.")], options: Flags, repo: Repo = Path()
+) -> None:
+    """Carry out a change request, with new tests for it.
+
+    Example: greenward change "add --json to the list command"
+    """
+    _run_on("change", repo, request, options)
+
+
+@app.command()
+@_with_options(SHARED)
+def resume(options: Flags, run: RunId = None, repo: Where = Path()) -> None:
+    """Take up a run that was interrupted, from where its journal left off.
+
+    Example: greenward resume 3f2a
+    """
+    from agent.runs import find_run
+
+    around = _surroundings(options)
+    with _session(around, repo) as session:
+        found = find_run(session.workspace.runs_directory, run)
+        _conclude(session.resume(found.id), allow_unproven=bool(options["allow_unproven"]))
+
+
+@app.command()
+def runs(repo: Where = Path()) -> None:
+    """List the runs of a repository, newest first.
+
+    Example: greenward runs
+    """
+    from agent.runs import stored_runs
+    from agent.summary import run_line
+
+    with _workspace(repo) as workspace:
+        lines = [run_line(run) for run in stored_runs(workspace.runs_directory)]
+    print("\n".join(lines) or "no runs yet")
+
+
+@app.command()
+def diff(run: RunId = None, repo: Where = Path()) -> None:
+    """Print what a run changed, as a patch.
+
+    Example: greenward diff 3f2a | less
+    """
+    from agent.runs import find_run
+    from agent.text import sanitise
+
+    with _workspace(repo) as workspace:
+        state = find_run(workspace.runs_directory, run).state
+        patch = workspace.diff(state.base, state.result_tree)
+    print(sanitise(patch) if sys.stdout.isatty() else patch, end="")
+
+
+@app.command()
+def accept(
+    run: RunId = None,
+    repo: Where = Path(),
+    merge: Annotated[bool, typer.Option("--merge", help="Keep the run's history, as a merge.")] = False,
+) -> None:
+    """Apply a run's result to the checkout: a commit if it is clean, else changes to the files.
+
+    Example: greenward accept 3f2a
+    """
+    from agent.accepting import accept_run
+    from agent.runs import find_run
+
+    with _workspace(repo) as workspace:
+        print(accept_run(workspace, find_run(workspace.runs_directory, run), merge=merge, environ=os.environ))
+
+
+@app.command()
+def undo(run: RunId = None, repo: Where = Path()) -> None:
+    """Take an accept back.
+
+    Example: greenward undo 3f2a
+    """
+    from agent.accepting import undo_run
+    from agent.runs import find_run
+
+    with _workspace(repo) as workspace:
+        print(undo_run(workspace, find_run(workspace.runs_directory, run), environ=os.environ))
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path | None, typer.Argument(help="A new directory.", show_default="one in demo-output")
+    ] = None,
+) -> None:
+    """Scaffold a bundled project with a scripted model: real Docker, git and pytest, and no key needed.
+
+    Example: greenward demo
+    """
+    from agent.config import Key
+    from agent.demo import REQUEST, demo_directory, scripted_model
+    from agent.redact import Secret
+    from agent.tasks import start_new
+
+    target = directory or demo_directory(Path())
+    _tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
+    with scripted_model() as flags:
+        around = _surroundings(flags, key=Key(secret=Secret("scripted-model"), source="demo"))
+        _conclude(start_new(around, target, REQUEST), allow_unproven=False)
+
+
+@image.command("import")
+def image_import(
+    file: Annotated[Path, typer.Argument(help="A file made by `docker save`, perhaps compressed.")],
+) -> None:
+    """Load the sandbox's base image from a file, where no registry can be reached.
+
+    Example: greenward image import greenward-base.tar.zst
+    """
+    from sandbox.engine import connect
+    from sandbox.images import import_file
+
+    client = connect(dict(os.environ))
+    try:
+        print(import_file(client, file, _tell).id)
+    finally:
+        client.close()
+
+
+def main() -> None:
+    """Run a command and exit with the code of the README's table."""
+    try:
+        app()
+    except (GreenwardError, SandboxError) as error:
+        _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
+    except KeyboardInterrupt:
+        _fail("interrupted", "`greenward resume` goes on from here; nothing is lost", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _fail(message: str, hint: str, code: int) -> None:
+    from agent.text import sanitise
+
+    _tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    sys.exit(code)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
+    from agent.tasks import Project, start_on
+
+    around = _surroundings(options)
+    project = Project(**{name: options[name] for name in PROJECT if options[name] is not None})  # type: ignore[arg-type]
+    state = start_on(around, mode, repo, request, project)
+    _conclude(state, allow_unproven=bool(options["allow_unproven"]))
+
+
+def _surroundings(options: Flags, key: "Key | None" = None) -> "Surroundings":
+    from agent.config import load_settings, take_key
+    from agent.progress import Progress
+    from agent.session import Surroundings
+
+    found = take_key(os.environ)
+    flags = {SETTING_OF.get(name, name): value for name, value in options.items() if name in SETTING_OF or "." in name}
+    if isinstance(minutes := flags.get("limits.seconds"), int | float):
+        flags["limits.seconds"] = minutes * 60.0
+    settings = load_settings(os.environ, flags, key=key or found)
+    settings.require_key()
+    return Surroundings(settings=settings, say=_tell, progress=Progress(_tell), environ=dict(os.environ))
+
+
+@contextmanager
+def _session(around: "Surroundings", repo: Path) -> "Iterator[Session]":
+    from agent.session import Session
+
+    with _workspace(repo) as workspace:
+        yield Session(workspace=workspace, around=around)
+
+
+@contextmanager
+def _workspace(repo: Path) -> Iterator[Any]:
+    from agent.workspace import Workspace
+
+    with Workspace.open(repo, environment=dict(os.environ)) as workspace:
+        yield workspace
+
+
+def _conclude(state: "RunState", *, allow_unproven: bool) -> None:
+    from agent.events import Outcome
+    from agent.summary import summary
+
+    print(summary(state))
+    if state.outcome is None:
+        raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
+    allowed = allow_unproven and state.outcome is Outcome.UNPROVEN
+    sys.exit(0 if allowed else state.outcome.exit_code)

@@ -1,0 +1,126 @@
+"""A run as plain lines: a reader of its journal."""
+
+import json
+from collections.abc import Callable, Iterator
+
+from agent import events as e
+from agent.journal import Entry
+from agent.messages import ToolCall
+from agent.state import RunState, apply, fold
+from agent.task import Limits, Plan
+from agent.testreport import Status, TestReport
+from agent.text import one_line
+from agent.verdict import VerdictKind
+
+__all__ = ["Progress", "budget_line", "spent_line"]
+
+NAMES_SHOWN = 3
+
+
+class Progress:
+    """Turns each entry into lines and hands them to `write`."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._state: RunState | None = None
+
+    def __call__(self, entry: Entry) -> None:
+        """Tell what happened. Watches from the journal's first entry on."""
+        before = self._state
+        self._state = fold([entry]) if before is None else apply(before, entry)
+        for line in _lines(entry.event, before or self._state, self._state):
+            self._write(line)
+
+    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+        """Take in what happened in earlier sessions without telling it again."""
+        self._state = fold(entries) if entries else None
+
+
+def budget_line(limits: Limits) -> str:
+    minutes = limits.seconds / 60
+    return f"${limits.dollars:.2f}, {limits.iterations} iterations, {limits.calls} calls, {minutes:g} min"
+
+
+def spent_line(state: RunState) -> str:
+    return f"${state.spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {state.spent.calls} calls"
+
+
+def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901 - one arm for each event
+    match event:
+        case e.RunStarted():
+            yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
+        case e.EnvironmentPrepared():
+            how = "cached" if event.cached else f"made in {event.seconds:.0f} s, base image {event.origin}"
+            yield f"environment: {how}; tests: {event.test}"
+            yield from (f"  note: {one_line(note)}" for note in event.notes)
+        case e.BaselineMeasured():
+            yield f"baseline: {event.report} ({event.report.seconds:.1f} s)"
+        case e.CallFailed():
+            then = "giving up" if event.wait is None else f"trying again in {event.wait:.1f} s"
+            yield f"model: no reply ({event.error}: {one_line(event.message)}); {then}"
+        case e.ModelReplied(message=message) if message.content.strip():
+            yield f"model: {one_line(message.content)}"
+        case e.ToolReturned():
+            yield from _tool(event, before, after)
+        case e.TestsFinished():
+            yield _tests(event.report, before, after)
+        case e.VerdictReached(verdict=verdict):
+            yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in fresh containers)"
+            if verdict.kind is not VerdictKind.PASSED:
+                yield from (f"  {one_line(reason)}" for reason in verdict.reasons)
+        case e.Committed() if after.tip != before.tip:
+            yield f"commit: {event.commit[:9]} {one_line(event.subject)}"
+        case e.BudgetExhausted():
+            yield f"budget: {event.reason}"
+        case _:
+            return
+
+
+def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[str]:
+    match event.effect:
+        case e.Planned(plan=plan):
+            yield from _plan(plan)
+        case e.TestRun(report=report, full=True):
+            yield _tests(report, before, after)
+        case e.TestRun(report=report):
+            yield f"  some tests: {report}"
+        case e.Finish():
+            yield f"model: {event.effect.status}. {one_line(event.effect.reason)}".rstrip()
+        case _:
+            call = next((call for call in before.pending if call.id == event.call_id), None)
+            failed = f" - {one_line(event.content)}" if event.is_error else ""
+            yield f"  {event.name} {_subject(call)}".rstrip() + failed
+
+
+def _plan(plan: Plan) -> Iterator[str]:
+    yield f"plan: {one_line(plan.summary)}"
+    yield from (f"  {number}. {one_line(step)}" for number, step in enumerate(plan.steps, start=1))
+    yield from (f"  shows: {one_line(c.command)} -> {one_line(c.output or c.behaviour)}" for c in plan.criteria)
+
+
+def _tests(report: TestReport, before: RunState, after: RunState) -> str:
+    earlier = before.report or before.baseline
+    line = f"iteration {after.spent.iterations}: {report.problem or report}"
+    if earlier is not None:
+        passed, was = report.ids(Status.PASSED), earlier.ids(Status.PASSED)
+        line += _names(", fixed", passed - was) + _names(", broken", set(report.failing) & was)
+    return f"{line} ({spent_line(after)})"
+
+
+def _names(word: str, ids: set[str] | frozenset[str]) -> str:
+    if not ids:
+        return ""
+    shown = " ".join(one_line(case_id) for case_id in sorted(ids)[:NAMES_SHOWN])
+    more = f" and {len(ids) - NAMES_SHOWN} more" if len(ids) > NAMES_SHOWN else ""
+    return f"{word} {shown}{more}"
+
+
+def _subject(call: ToolCall | None) -> str:
+    """What a call is about: its path, command or pattern."""
+    try:
+        arguments = json.loads(call.arguments) if call else {}
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(arguments, dict):
+        return ""
+    return next((one_line(str(arguments[k])) for k in ("path", "command", "pattern", "reason") if arguments.get(k)), "")

@@ -1,0 +1,69 @@
+"""The recipes of a run's trees: the base's own, and what an edited manifest declares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from agent.manifests import Project
+from agent.recipe import Recipe, Settings, read_settings, recipe_for
+from agent.state import RunState
+from agent.task import Plan, Task
+from agent.trees import Entry
+from agent.workspace import Workspace
+
+__all__ = ["Recipes"]
+
+MANIFEST_SUFFIXES = (".toml", ".cfg", ".ini", ".txt", ".in", ".lock", ".py", "PKG-INFO", "Makefile")
+"""Files at the project's root, and requirement files one level below, by which a recipe can change."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Recipes:
+    """Makes recipes; how a project is tested is read from the base alone."""
+
+    workspace: Workspace
+    task: Task
+    _base: tuple[Settings, str | None] | None = field(default=None, init=False)
+    _made: dict[tuple[str, ...], Recipe] = field(default_factory=dict, init=False)
+
+    def for_tree(self, tree: str, state: RunState) -> Recipe:
+        """How `tree` is set up, built and tested."""
+        entries = self.workspace.trees.entries(tree)
+        plan = state.plan
+        key = (repr(plan and (plan.dependencies, plan.setup, plan.test)), *self._manifests(entries))
+        if key not in self._made:
+            self._made[key] = self._make(tree, entries, plan)
+        return self._made[key]
+
+    def _make(self, tree: str, entries: Mapping[str, Entry], plan: Plan | None) -> Recipe:
+        settings = self._settings(plan)
+        project = Project(read=lambda path: self._read(tree, path), paths=entries.keys(), cwd=self.task.cwd)
+        recipe = recipe_for(project, settings=settings, extra=plan.dependencies if plan else ())
+        if plan is not None and plan.setup and self.task.build is None:
+            recipe = replace(recipe, build=f"{plan.setup}\n{recipe.build}")
+        return recipe
+
+    def _settings(self, plan: Plan | None) -> Settings:
+        """What the user says, then the base, then, in an empty base, the plan."""
+        task = self.task
+        user = Settings(setup=task.setup, build=task.build, test=task.test, image=task.image)
+        base = Project(
+            read=lambda path: self._read(task.base_tree, path),
+            paths=self.workspace.trees.entries(task.base_tree).keys(),
+            cwd=task.cwd,
+        )
+        settings = user.over(read_settings(base))
+        if task.mode == "new":
+            return settings.over(Settings(test=plan.test if plan else None))
+        return replace(settings, test=recipe_for(base, settings=settings).test)
+
+    def _read(self, tree: str, path: str) -> bytes | None:
+        try:
+            return self.workspace.read(tree, path)
+        except FileNotFoundError:
+            return None
+
+    def _manifests(self, entries: Mapping[str, Entry]) -> list[str]:
+        """Paths and contents of what a recipe may be read from, without reading it."""
+        prefix = f"{self.task.cwd}/" if self.task.cwd else ""
+        near = (path for path in entries if path.startswith(prefix) and path.count("/", len(prefix)) <= 1)
+        return [f"{path} {entries[path].oid}" for path in sorted(near) if path.endswith(MANIFEST_SUFFIXES)]

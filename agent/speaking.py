@@ -1,0 +1,66 @@
+"""What the model is told next, made from the state and the templates."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent.events import Event, Prompted, Say
+from agent.feedback import feedback
+from agent.messages import Message
+from agent.state import RunState
+from agent.text import excerpt, sanitise
+from prompts import render
+
+__all__ = ["Speaker"]
+
+FILES_SHOWN = 300
+INSTRUCTIONS_LIMIT = 12_000
+REQUEST_LIMIT = 40_000
+"""Characters; more would be paid for in every call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Renders what is due to be said."""
+
+    files: Callable[[str], tuple[str, ...]]
+    """The paths of a tree."""
+
+    def prompt(self, state: RunState) -> Iterator[Event]:
+        """Say what the state calls for."""
+        about = state.say or Say.NUDGE
+        text = render(about.value, **self._values(about, state))
+        opening = () if state.messages else (Message(role="system", content=render("system")),)
+        yield Prompted(about=about, messages=(*opening, Message(role="user", content=text)))
+
+    def _values(self, about: Say, state: RunState) -> dict[str, object]:
+        task, report, verdict = state.started.task, state.report, state.verdict
+        match about:
+            case Say.PLAN:
+                return self._plan(state)
+            case Say.CODE:
+                old = state.baseline.failing if task.mode == "change" and state.baseline else ()
+                return {"mode": task.mode, "old_failures": old}
+            case Say.TESTS_NOT_RED:
+                return {"result": str(report), "problem": report.problem if report else ""}
+            case Say.RESULTS:
+                told = feedback(report, state.previous_report) if report else ""
+                return {"feedback": told, "green": state.green}
+            case Say.VERDICT:
+                reasons = verdict.reasons if verdict else ()
+                return {"kind": verdict.kind.value if verdict else "", "reasons": [sanitise(r) for r in reasons]}
+            case Say.NUDGE:
+                return {"report": str(report) if report else ""}
+            case Say.PLAN_MISSING | Say.TESTS | Say.TRUNCATED:
+                return {}
+
+    def _plan(self, state: RunState) -> dict[str, object]:
+        task, baseline = state.started.task, state.baseline
+        paths = self.files(state.base)
+        return {
+            "mode": task.mode,
+            "request": excerpt(sanitise(task.request), REQUEST_LIMIT),
+            "instructions": excerpt(sanitise(task.instructions), INSTRUCTIONS_LIMIT),
+            "files": [sanitise(path) for path in paths[:FILES_SHOWN]],
+            "files_left_out": max(0, len(paths) - FILES_SHOWN),
+            "failures": feedback(baseline, None) if baseline is not None and task.mode == "fix" else "",
+        }

@@ -1,0 +1,95 @@
+"""What a run came to, for people."""
+
+from agent.events import Outcome
+from agent.progress import spent_line
+from agent.runs import StoredRun
+from agent.state import RunState
+from agent.testreport import TestReport
+from agent.text import one_line
+from agent.verdict import VerdictKind
+
+__all__ = ["run_line", "summary"]
+
+WORDS = {
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "not green",
+    Outcome.BLOCKED: "blocked",
+    Outcome.UNPROVEN: "unproven",
+    Outcome.OUT_OF_BUDGET: "out of budget",
+}
+REASONS_SHOWN = 10
+
+
+def summary(state: RunState) -> str:
+    """Outcome, tests before and after, cost, branch, and the next command to type."""
+    lines = ["", _headline(state)]
+    lines += [f"  - {one_line(reason)}" for reason in _reasons(state)]
+    if state.plan:
+        lines.append(f"done:    {one_line(state.plan.summary)}")
+    lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(_final_report(state))}")
+    if proof := _proof(state):
+        lines.append(f"shown:   {proof}")
+    usage = state.spent.usage
+    lines.append(
+        f"cost:    {spent_line(state)}, {usage.prompt:,} tokens in ({usage.cached:,} cached), {usage.completion:,} out"
+    )
+    lines.append(f"branch:  {state.started.branch}")
+    lines.append(f"next:    {_next(state)}")
+    return "\n".join(lines)
+
+
+def run_line(run: StoredRun) -> str:
+    """One line for a list of runs."""
+    task = run.state.started.task
+    what = one_line(task.request or "the failing tests")
+    when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
+    return f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}"
+
+
+def _headline(state: RunState) -> str:
+    outcome = state.outcome
+    word = WORDS[outcome] if outcome else "unfinished"
+    return f"{word}: {one_line(state.reason)}" if state.reason else word
+
+
+def _reasons(state: RunState) -> tuple[str, ...]:
+    verdict = state.verdict
+    if verdict is None or verdict.kind is VerdictKind.PASSED or state.outcome is Outcome.PASSED:
+        return ()
+    return verdict.reasons[:REASONS_SHOWN] if len(verdict.reasons) > 1 else ()
+
+
+def _final_report(state: RunState) -> TestReport | None:
+    """The report of the tree that the branch was left at."""
+    for iteration in reversed(state.iterations):
+        if iteration.tree == state.result_tree:
+            return iteration.report
+    return state.baseline
+
+
+def _counts(report: TestReport | None) -> str:
+    return str(report) if report is not None else "not run"
+
+
+def _proof(state: RunState) -> str:
+    """Whose tests and which criteria showed it."""
+    verdict = state.verdict
+    if verdict is None or verdict.report is None or verdict.kind is not VerdictKind.PASSED:
+        return ""
+    proved = sum(witness.proves for witness in verdict.witnesses)
+    held = sum(witness.base.holds and witness.result.holds for witness in verdict.witnesses)
+    parts = [f"{verdict.report} in a fresh container"]
+    if verdict.witnesses:
+        parts.append(f"{proved} of {len(verdict.witnesses)} acceptance criteria failed before and hold after")
+    if held:
+        parts.append(f"{held} held already")
+    return "; ".join(parts)
+
+
+def _next(state: RunState) -> str:
+    run_id = state.started.run_id
+    if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
+        return "look at the project: its files are checked out, its history is in `git log`"
+    if state.tip == state.started.task.base_commit:
+        return "nothing was changed"
+    return f"greenward diff {run_id}, then greenward accept {run_id}"

@@ -1,0 +1,98 @@
+"""From what was typed to a task, and to its run."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from agent.errors import UsageProblem
+from agent.session import Session, Surroundings, new_run_id
+from agent.state import RunState
+from agent.task import Task
+from agent.workspace import Workspace
+
+__all__ = ["Project", "start_new", "start_on"]
+
+INSTRUCTIONS = "AGENTS.md"
+SLUG_WORDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What the user says of the project beside the request."""
+
+    test: str | None = None
+    setup: str | None = None
+    build: str | None = None
+    cwd: str = ""
+    only: tuple[str, ...] | list[str] = ()
+    allow_test_changes: tuple[str, ...] | list[str] = ()
+
+
+def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
+    """Scaffold a project in `directory`; when it is proven, its files are there and `main` is at the result."""
+    request = _checked(prompt)
+    with Workspace.create(directory, environment=around.environ) as workspace:
+        snapshot = workspace.snapshot(at=datetime.now(UTC))
+        task = Task(
+            mode="new",
+            request=request,
+            base_commit=snapshot.commit,
+            base_tree=snapshot.tree,
+            image=around.settings.image,
+        )
+        return _start(Session(workspace=workspace, around=around), task)
+
+
+def start_on(
+    around: Surroundings, mode: Literal["fix", "change"], repo: Path, request: str, project: Project
+) -> RunState:
+    """Work on a snapshot of the repository at `repo`."""
+    request = _checked(request) if mode == "change" else request.strip()
+    with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
+        snapshot = workspace.snapshot(at=datetime.now(UTC))
+        for left_out in snapshot.left_out:
+            around.say(f"left out: {left_out.path} ({left_out.reason})")
+        task = Task(
+            mode=mode,
+            request=request,
+            base_commit=snapshot.commit,
+            base_tree=snapshot.tree,
+            cwd=workspace.cwd,
+            setup=project.setup,
+            build=project.build,
+            test=project.test,
+            image=around.settings.image,
+            test_policy="locked" if mode == "fix" else "additive",
+            allow_test_changes=tuple(project.allow_test_changes),
+            instructions=_instructions(workspace, snapshot.tree),
+        )
+        return _start(Session(workspace=workspace, around=around), task)
+
+
+def _start(session: Session, task: Task) -> RunState:
+    run_id = new_run_id()
+    return session.start(task, run_id, session.workspace.branch_name(_slug(task), run_id))
+
+
+def _checked(request: str) -> str:
+    if not request.strip():
+        raise UsageProblem("the request is empty", hint="say in a sentence what is wanted")
+    return request.strip()
+
+
+def _slug(task: Task) -> str:
+    words = re.findall(r"[a-z0-9]+", task.request.lower())[:SLUG_WORDS]
+    return "-".join(words) or task.mode
+
+
+def _instructions(workspace: Workspace, tree: str) -> str:
+    """The nearest `AGENTS.md` at or above the project's directory: untrusted text."""
+    parts = workspace.cwd.split("/") if workspace.cwd else []
+    for depth in range(len(parts), -1, -1):
+        try:
+            return workspace.read(tree, "/".join([*parts[:depth], INSTRUCTIONS])).decode("utf-8", "replace")
+        except FileNotFoundError:
+            continue
+    return ""
