@@ -311,7 +311,7 @@ def _program(cwd: Path) -> Any:
     try:
         from git.cmd import Git as Program  # noqa: PLC0415 - slow to import, and it fails where git is missing
     except ImportError as error:
-        raise UsageProblem("git is not installed", hint="install git 2.30 or newer") from error
+        raise UsageProblem("git is not installed", hint="install git 2.38 or newer") from error
     return Program(str(cwd))
 
 
@@ -322,7 +322,7 @@ def _pairs(variables: Mapping[str, str]) -> list[str]:
 def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed | UsageProblem:
     said = quoted(errors.strip())
     if status in (126, 127):
-        return UsageProblem("git is not installed", hint="install git 2.30 or newer")
+        return UsageProblem("git is not installed", hint="install git 2.38 or newer")
     hint = "run `git fsck` in the repository"
     if "No space left" in said or "Disk quota" in said:
         hint = "free some disk space; nothing that was there has changed"
