@@ -210,21 +210,27 @@ def _by_user(workspace: Workspace, environment: Mapping[str, str], *arguments: s
 
 def _write(workspace: Workspace, paths: Iterable[str], tree: str) -> None:
     """Write `paths` as a checkout of `tree` would."""
-    files, entries = WorkTree(workspace.repository.top), workspace.trees.entries(tree)
+    entries = workspace.trees.entries(tree)
     attributes = workspace.scanner.attributes([path for path in paths if path in entries])
-    contents: dict[str, bytes] = {}
+    contents: dict[str, Blob | None] = dict.fromkeys(paths)
     for path, said in attributes.items():
         try:
-            data = workspace.trees.blob(entries[path].oid)
-            contents[path] = workspace.scanner.conversion.to_work_tree(data, said)
+            data = workspace.scanner.conversion.to_work_tree(workspace.trees.blob(entries[path].oid), said)
         except NotConvertible as problem:
             raise UsageProblem(f"`{quoted(path)}` {problem}", hint="merge the run's branch yourself") from problem
+        contents[path] = Blob(mode=entries[path].mode, data=data)
+    _put(workspace, contents)
+
+
+def _put(workspace: Workspace, contents: Mapping[str, Blob | None]) -> None:
+    """Write and remove files, removals first, so that a directory can give way to a file."""
+    files = WorkTree(workspace.repository.top)
     try:
-        for path in sorted(paths, key=lambda path: path in entries):
-            if path in entries:
-                files.write(path, contents[path], executable=entries[path].mode == "100755")
-            else:
-                files.remove(path)
+        for path in (path for path, blob in contents.items() if blob is None):
+            files.remove(path)
+        for path, blob in contents.items():
+            if blob is not None:
+                files.write(path, blob.data, executable=blob.mode == "100755")
     except OSError as error:
         raise UsageProblem(f"a file cannot be written: {error}", hint="check permissions and free space") from error
 
@@ -234,13 +240,11 @@ def _roll_back(workspace: Workspace, run_id: str, record: _Record) -> None:
     if record.kind != "merge":
         if changed := _conflicts(workspace, record, (record.base_tree, record.result_tree)):
             raise _changed(changed, "it was accepted", "put them back, or undo by hand")
-        files, before = WorkTree(workspace.repository.top), workspace.trees.entries(record.before_tree)
-        for path in sorted(record.paths, key=lambda path: path in before):
-            if path in before:
-                data = workspace.trees.blob(before[path].oid)
-                files.write(path, data, executable=before[path].mode == "100755")
-            else:
-                files.remove(path)
+        before = workspace.trees.entries(record.before_tree)
+        contents: dict[str, Blob | None] = dict.fromkeys(record.paths)
+        for path, entry in before.items():
+            contents[path] = Blob(mode=entry.mode, data=workspace.trees.blob(entry.oid))
+        _put(workspace, contents)
     if record.kind == "commit":
         _restore_index(workspace, run_id)
     _save(workspace, run_id, replace(record, state="undone"))
@@ -271,7 +275,8 @@ def _conflicts(workspace: Workspace, record: _Record, trees: tuple[str, ...]) ->
     for path in record.paths:
         now = current.get(path)
         hidden = now is None and files.stat(path) is not None
-        if hidden or not any(_same(now, entries.get(path)) for entries in allowed):
+        blocked = files.obstacle(path) not in {None, *record.paths}
+        if hidden or blocked or not any(_same(now, entries.get(path)) for entries in allowed):
             found.append(path)
     return found
 

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import stat
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,6 @@ FLAGS: Mapping[str, str] = {
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "core.untrackedCache": "false",
-    "core.excludesFile": "/dev/null",
     "core.attributesFile": "/dev/null",
     "core.quotePath": "false",
     "safe.bareRepository": "explicit",
@@ -110,6 +110,7 @@ class Git:
         self._program = _program(self._scratch / "cwd")
         self._numbers = itertools.count()
         self._reader: Any = None
+        self._place: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     def close(self) -> None:
@@ -138,17 +139,20 @@ class Git:
         variables: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         ok: Sequence[int] = (0,),
+        alarm: str = "",
         timeout: float = _TIMEOUT,
     ) -> bytes:
         """What `git <arguments>` prints; `settings` are configuration values that stand above `FLAGS`.
 
         Raises:
-            GitFailed: its exit status is not one of `ok`, or it took longer than `timeout` seconds.
+            GitFailed: its exit status is not one of `ok`, it took longer than `timeout` seconds, or it said
+                `alarm`, which means failure whatever the status.
             UsageProblem: there is no git.
         """
         environment = self._variables(index, work_tree) | dict(variables or {})
+        self._check_place()
         status, output, errors = self._execute(self._command(arguments, environment, settings), stdin, timeout)
-        if status in ok:
+        if status in ok and not (alarm and alarm in errors):
             return output
         raise _failure(arguments, status, errors)
 
@@ -234,6 +238,18 @@ class Git:
         """The id that git would give to a blob with the content `data`."""
         return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
+    def _check_place(self) -> None:
+        """The git directory is the one that was there at the start, not a file or a link that leads elsewhere."""
+        try:
+            found = os.lstat(self.git_dir)
+        except FileNotFoundError:
+            found = None
+        place = None if found is None or not stat.S_ISDIR(found.st_mode) else (found.st_dev, found.st_ino)
+        if self._place is None and (place is not None or found is None):
+            self._place = place
+        elif place != self._place or place is None:
+            raise DamagedRun(f"{self.git_dir} was replaced", hint="begin again, once nothing else changes it")
+
     def _ask(self, oid: str) -> bytes:
         if self._reader is None:
             command = self._command(("cat-file", "--batch"), self._variables(None, None))
@@ -295,7 +311,7 @@ def _program(cwd: Path) -> Any:
     try:
         from git.cmd import Git as Program  # noqa: PLC0415 - slow to import, and it fails where git is missing
     except ImportError as error:
-        raise UsageProblem("git is not installed", hint="install git 2.30 or newer") from error
+        raise UsageProblem("git is not installed", hint="install git 2.38 or newer") from error
     return Program(str(cwd))
 
 
@@ -306,7 +322,7 @@ def _pairs(variables: Mapping[str, str]) -> list[str]:
 def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed | UsageProblem:
     said = quoted(errors.strip())
     if status in (126, 127):
-        return UsageProblem("git is not installed", hint="install git 2.30 or newer")
+        return UsageProblem("git is not installed", hint="install git 2.38 or newer")
     hint = "run `git fsck` in the repository"
     if "No space left" in said or "Disk quota" in said:
         hint = "free some disk space; nothing that was there has changed"

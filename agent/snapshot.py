@@ -181,7 +181,7 @@ class Scanner:
             )
             end = match.end()
         if end != len(output):
-            raise UsageProblem("the list of tracked files is not understood", hint="use git 2.30 or newer")
+            raise UsageProblem("the list of tracked files is not understood", hint="use git 2.38 or newer")
         return staged, written
 
     def _state(self, one: _Staged, written: int) -> str:

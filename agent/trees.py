@@ -205,7 +205,7 @@ class Trees:
         try:
             self._git.run("read-tree", tree, index=index)
             listing = "".join(gone + there).encode("utf-8", "surrogateescape")
-            self._git.run("update-index", "-z", "--index-info", index=index, stdin=listing)
+            self._git.run("update-index", "-z", "--index-info", index=index, stdin=listing, alarm="Ignoring path")
             result = self._git.text("write-tree", index=index)
         finally:
             index.unlink(missing_ok=True)

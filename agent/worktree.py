@@ -38,6 +38,16 @@ class WorkTree:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def obstacle(self, path: str) -> str | None:
+        """The first directory above `path` that is there and is something else, such as a link or a file."""
+        parts = path.split("/")
+        for length in range(1, len(parts)):
+            parent = "/".join(parts[:length])
+            found = self.stat(parent)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                return parent
+        return None
+
     def read(self, path: str, *, limit: int) -> Seen | None:
         """The file or link at `path`; None if it is neither, or larger than `limit` bytes.
 
@@ -90,7 +100,7 @@ class WorkTree:
             with self._parent(path) as (directory, name):
                 os.unlink(name, dir_fd=directory)
                 os.fsync(directory)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         parent = path.rpartition("/")[0]
         with suppress(OSError):

@@ -1,7 +1,9 @@
 """Real repositories for tests, made by the git command as a user would."""
 
+import io
 import os
 import subprocess
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,3 +50,24 @@ def state(root: Path) -> dict[str, bytes]:
                 os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
             )
     return found
+
+
+def contents(workspace, tree):
+    return {entry.path: workspace.read(tree, entry.path) for entry in workspace.files(tree)}
+
+
+def found_by(workspace):
+    return contents(workspace, workspace.snapshot(at=AT).tree)
+
+
+def unpacked(delta):
+    with tarfile.open(fileobj=io.BytesIO(b"".join(delta.archive))) as archive:
+        return [
+            (one.name, one.mode, one.linkname if one.issym() else archive.extractfile(one).read()) for one in archive
+        ]
+
+
+def repository_without(path: Path) -> None:
+    """A repository that has no commit."""
+    path.mkdir()
+    git(path, "init", "-q", "-b", "main")
