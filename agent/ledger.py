@@ -74,6 +74,6 @@ def _why(cap: int, room: float, affordable: float, state: RunState) -> str:
     if room <= cap:
         return f"the conversation has grown to the model's context of {state.started.context:,} tokens"
     limits, spent = state.started.limits, state.spent
-    if affordable <= cap:
+    if affordable < cap + 1:
         return f"the next call could pass the budget of ${limits.dollars:g} (${spent.dollars:.4f} spent)"
     return f"the next call could pass the budget of {limits.tokens:,} tokens ({spent.tokens:,} spent)"

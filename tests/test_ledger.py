@@ -135,6 +135,15 @@ def test_a_model_with_a_small_output_is_asked_for_all_of_it_or_not_at_all():
 # What is refused
 
 
+@pytest.mark.parametrize("cents", range(10, 20))
+def test_a_call_that_the_dollars_do_not_cover_is_refused_for_them(cents):
+    limits = Limits(dollars=cents / 10_000 + 0.00003)
+    state = folded(started(limits=limits), said(USER))
+    assert reserve(state, request_of(state)) == Refused(
+        reason=f"the next call could pass the budget of ${limits.dollars:g} ($0.0000 spent)"
+    )
+
+
 def test_a_prompt_that_the_dollars_do_not_cover_is_refused_for_them():
     state = folded(started(limits=Limits(dollars=0.00001)), said(USER))
     assert reserve(state, request_of(state)) == Refused(
