@@ -6,6 +6,7 @@ tokens; for the unchanged prefix its own last figure holds.
 
 import json
 from dataclasses import dataclass
+from math import inf
 
 from agent.events import CallReserved
 from agent.messages import Message
@@ -37,8 +38,7 @@ def reserve(state: RunState, request: Request) -> CallReserved | Refused:
     prompt = _prompt_bound(state, request)
     room = started.context - estimate(request) - CONTEXT_MARGIN
     cost_in = prompt * started.prices.input / 1e6
-    dollars_left = started.limits.dollars - spent.dollars - cost_in
-    affordable = dollars_left / (started.prices.output / 1e6) if started.prices.output else float("inf")
+    affordable = _affordable(started.limits.dollars - spent.dollars - cost_in, started.prices.output)
     tokens_left = started.limits.tokens - spent.tokens - prompt
     cap = int(min(request.max_tokens, room, affordable, tokens_left))
     if cap < min(FLOOR, request.max_tokens):
@@ -59,6 +59,13 @@ def _prompt_bound(state: RunState, request: Request) -> int:
     rest = request.messages[billed_messages:]
     size = sum(len(_text(message).encode("utf-8", "surrogatepass")) + OVERHEAD_PER_MESSAGE for message in rest)
     return billed_tokens + size + (0 if billed_messages else len(_schemas(request.tools).encode()))
+
+
+def _affordable(dollars: float, price: float) -> float:
+    """How many tokens of output `dollars` pay for."""
+    if dollars <= 0 or not price:
+        return inf if dollars >= 0 else 0.0
+    return dollars / (price / 1e6)
 
 
 def _text(message: Message) -> str:

@@ -151,6 +151,14 @@ def test_a_prompt_that_the_dollars_do_not_cover_is_refused_for_them():
     )
 
 
+def test_a_prompt_that_costs_too_much_is_refused_although_output_is_free():
+    prices = Prices(input=20.0, cached=0.0, output=0.0)
+    state = folded(started(limits=Limits(dollars=0.001), prices=prices), said(USER))
+    assert reserve(state, request_of(state)) == Refused(
+        reason="the next call could pass the budget of $0.001 ($0.0000 spent)"
+    )
+
+
 def test_a_call_that_the_tokens_do_not_cover_is_refused_for_them():
     state = folded(started(limits=Limits(tokens=1_100)), said(USER), RESERVED)
     assert reserve(state, request_of(state)) == Refused(
