@@ -37,7 +37,7 @@ def reserve(state: RunState, request: Request) -> CallReserved | Refused:
         return Refused(reason=over)
     prompt = _prompt_bound(state, request)
     room = started.context - estimate(request) - CONTEXT_MARGIN
-    cost_in = prompt * started.prices.input / 1e6
+    cost_in = prompt * max(started.prices.input, started.prices.cached) / 1e6
     affordable = _affordable(started.limits.dollars - spent.dollars - cost_in, started.prices.output)
     tokens_left = started.limits.tokens - spent.tokens - prompt
     cap = int(min(request.max_tokens, room, affordable, tokens_left))
