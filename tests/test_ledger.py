@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events as e
@@ -65,6 +66,39 @@ TURNS = st.tuples(
     st.floats(0, 1),
 )
 PRICE = st.floats(0, 20)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    turns=st.lists(TURNS, max_size=6),
+    tools=st.lists(SPECS, max_size=2).map(tuple),
+    prices=st.builds(Prices, input=PRICE, cached=PRICE, output=PRICE),
+    limits=st.builds(Limits, dollars=st.floats(1e-4, 0.05), tokens=st.integers(1_000, 20_000)),
+    max_output=st.integers(1, 4_096),
+)
+def test_no_bill_passes_its_reservation_and_no_sum_of_bills_the_budget(turns, tools, prices, limits, max_output):
+    events: list[e.Event] = [started(limits=limits, prices=prices, max_output=max_output)]
+    for prompts, answer, end, share in turns:
+        events.append(said(*prompts))
+        state = folded(*events)
+        reserved = reserve(state, request_of(state, tools))
+        if isinstance(reserved, Refused):
+            break
+        billed = Usage(
+            prompt=sum(map(tokens_of, state.messages)) + tokens_of_tools(tools), completion=reserved.max_tokens
+        )
+        billed = replace(billed, cached=int(billed.prompt * share))
+        assert billed.prompt + billed.completion <= reserved.tokens
+        assert prices.cost(billed) <= reserved.dollars + 1e-9
+        events.append(reserved)
+        if end.endswith("failure"):
+            events.append(e.CallFailed(error="transport", message="", billed=end.startswith("billed"), wait=1.0))
+        elif end != "crash":
+            used = billed if end == "usage" else None
+            events.append(e.ModelReplied(message=answer, usage=used, stop_reason="stop"))
+        spent = folded(*events).spent
+        assert spent.dollars <= limits.dollars + 1e-9
+        assert spent.tokens <= limits.tokens
 
 
 def test_an_unchanged_prefix_is_bounded_by_what_was_billed_for_it():
