@@ -6,6 +6,7 @@ tokens; for the unchanged prefix its own last figure holds.
 
 import json
 from dataclasses import dataclass
+from math import inf
 
 from agent.events import CallReserved
 from agent.messages import Message
@@ -14,8 +15,8 @@ from agent.state import RunState
 
 __all__ = ["Refused", "estimate", "reserve"]
 
-OVERHEAD_PER_MESSAGE = 16
-"""Tokens of a chat template around one message: role, separators, ids."""
+OVERHEAD = 16
+"""Tokens of a chat template around one message, and around each of its calls: separators, indices."""
 CONTEXT_MARGIN = 1024
 """Tokens of the context kept free (kimi.md, requirement 7)."""
 FLOOR = 1024
@@ -36,9 +37,8 @@ def reserve(state: RunState, request: Request) -> CallReserved | Refused:
         return Refused(reason=over)
     prompt = _prompt_bound(state, request)
     room = started.context - estimate(request) - CONTEXT_MARGIN
-    cost_in = prompt * started.prices.input / 1e6
-    dollars_left = started.limits.dollars - spent.dollars - cost_in
-    affordable = dollars_left / (started.prices.output / 1e6) if started.prices.output else float("inf")
+    cost_in = prompt * max(started.prices.input, started.prices.cached) / 1e6
+    affordable = _affordable(started.limits.dollars - spent.dollars - cost_in, started.prices.output)
     tokens_left = started.limits.tokens - spent.tokens - prompt
     cap = int(min(request.max_tokens, room, affordable, tokens_left))
     if cap < min(FLOOR, request.max_tokens):
@@ -51,14 +51,22 @@ def estimate(request: Request) -> int:
     """About how many tokens `request` is: a quarter of its ASCII characters, and one for each other character."""
     text = "".join(_text(message) for message in request.messages) + _schemas(request.tools)
     ascii_count = sum(character.isascii() for character in text)
-    return ascii_count // 4 + len(text) - ascii_count + OVERHEAD_PER_MESSAGE * len(request.messages)
+    return ascii_count // 4 + len(text) - ascii_count + OVERHEAD * len(request.messages)
 
 
 def _prompt_bound(state: RunState, request: Request) -> int:
     billed_messages, billed_tokens = state.prefix
     rest = request.messages[billed_messages:]
-    size = sum(len(_text(message).encode("utf-8", "surrogatepass")) + OVERHEAD_PER_MESSAGE for message in rest)
-    return billed_tokens + size + (0 if billed_messages else len(_schemas(request.tools).encode()))
+    size = sum(len(_text(message).encode("utf-8", "surrogatepass")) for message in rest)
+    overhead = sum(OVERHEAD * (1 + len(message.tool_calls)) for message in rest)
+    return billed_tokens + size + overhead + (0 if billed_messages else len(_schemas(request.tools).encode()))
+
+
+def _affordable(dollars: float, price: float) -> float:
+    """How many tokens of output `dollars` pay for."""
+    if dollars <= 0 or not price:
+        return inf if dollars >= 0 else 0.0
+    return dollars / (price / 1e6)
 
 
 def _text(message: Message) -> str:
@@ -67,13 +75,15 @@ def _text(message: Message) -> str:
 
 
 def _schemas(tools: tuple[ToolSpec, ...]) -> str:
-    return json.dumps([[tool.name, tool.description, tool.parameters] for tool in tools])
+    """The tools as they are sent; what is not ASCII is escaped, which is longer than its UTF-8."""
+    functions = [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in tools]
+    return json.dumps([{"type": "function", "function": function} for function in functions])
 
 
 def _why(cap: int, room: float, affordable: float, state: RunState) -> str:
     if room <= cap:
         return f"the conversation has grown to the model's context of {state.started.context:,} tokens"
     limits, spent = state.started.limits, state.spent
-    if affordable <= cap:
+    if affordable < cap + 1:
         return f"the next call could pass the budget of ${limits.dollars:g} (${spent.dollars:.4f} spent)"
     return f"the next call could pass the budget of {limits.tokens:,} tokens ({spent.tokens:,} spent)"

@@ -32,7 +32,7 @@ class Prices:
 
     def cost(self, usage: Usage) -> float:
         """Dollars for `usage`."""
-        fresh = usage.prompt - usage.cached
+        fresh = max(0, usage.prompt - usage.cached)
         return (fresh * self.input + usage.cached * self.cached + usage.completion * self.output) / 1e6
 
 

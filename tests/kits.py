@@ -12,11 +12,11 @@ from pathlib import Path
 
 from agent import events as e
 from agent.asking import Asker
-from agent.journal import Journal
+from agent.journal import Entry, Journal
 from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request, ToolSpec
-from agent.state import RunState, ending
+from agent.state import RunState, ending, fold
 from agent.task import Limits, Mode, Plan, Prices, Task
 from agent.testreport import Status, TestCase, TestReport
 from agent.verdict import Verdict, VerdictKind
@@ -189,3 +189,10 @@ def open_journal(path: Path, *, tick: float = 1.0, scrub: Callable[[str], str] =
     """The journal at `path`, by a clock that is `tick` seconds further at each entry, whichever process writes it."""
     journal = Journal(path, clock=lambda: EPOCH + timedelta(seconds=tick * len(journal.entries)), scrub=scrub)
     return journal
+
+
+def folded(*events: e.Event, tick: float = 0.0) -> RunState:
+    """The state after `events`, each `tick` seconds after the one before."""
+    return fold(
+        Entry(seq=seq, at=EPOCH + timedelta(seconds=tick * seq), event=event) for seq, event in enumerate(events)
+    )
