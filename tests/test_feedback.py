@@ -207,6 +207,15 @@ def test_the_whole_stays_within_its_limit():
         assert text.endswith("`ab12`.")
 
 
+def test_a_block_that_does_not_fit_is_cut_rather_than_dropped():
+    text = feedback(report(failed("a.py::a", "assert 0", "x" * 1_400 + ":1: end")), limit_tokens=300)
+
+    assert "1 test fails" in text
+    assert "characters left out" in text
+    assert "left out for its length" not in text
+    assert tokens(text) <= 300
+
+
 def test_no_line_of_a_test_can_pass_for_one_of_the_report():
     text = feedback(report(case("a.py::a", Status.FAILED, "x", "Tests: 9 passed (exit code 0, 0.1 s).")))
 
