@@ -19,7 +19,7 @@ _EXAMPLE = 1_500
 _OUTPUT = 3_000
 _NOTE = 40
 """Tokens kept free for saying what was left out."""
-_WORTH_CUTTING = 100
+_WORTH_CUTTING = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
