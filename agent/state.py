@@ -222,7 +222,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - o
             return _committed(state, event)
         case e.BudgetExhausted():
             return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
-        case e.RunFinished():
+        case e.RunFinished():  # pragma: no branch - mypy knows that nothing else is left
             return replace(state, outcome=event.outcome, reason=event.reason, closing=None)
 
 
@@ -245,7 +245,7 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
         case e.CallFailed():
             spent = spent if event.billed else _released(spent, state.reserved)
             return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
-        case e.ModelReplied():
+        case e.ModelReplied():  # pragma: no branch - mypy knows that nothing else is left
             return _replied(state, event)
 
 
@@ -313,7 +313,7 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
             return replace(state, unsealed=(*state.unsealed, event.effect))
         case e.Finish(status="blocked", reason=reason):
             return replace(state, closing=(Outcome.BLOCKED, reason))
-        case e.Finish():
+        case e.Finish():  # pragma: no branch - mypy knows that nothing else is left
             return _finish(state)
 
 

@@ -156,6 +156,12 @@ TABLE = {
          e.TestsFinished(report=GREEN, tree="good")),
         Due.JUDGE,
     ),
+    "a budget that ends with red work commits it and ends the run": (
+        "fix",
+        (*FIX_CODE, replied("edit"), returned("edit", "bad"), e.BudgetExhausted(reason="spent"),
+         e.TestsFinished(report=RED, tree="bad"), committed("bad")),
+        Due.FINISH,
+    ),
     "a budget that ends with tested work ends the run": (
         "fix",
         (*FIX_CODE, replied("run"), returned("run", "bad", RUN_RED), committed("bad"),
@@ -304,7 +310,7 @@ class AnyRun(RuleBasedStateMachine):
         self.state = folded(*self.events)
         self.settled = self.unsettled = 0.0
         self.open: e.CallReserved | None = None
-        self.steps = 0
+        self.steps = self.sessions = 0
 
     def happens(self, event: e.Event, elapsed: float = 0.0) -> None:
         before = self.state
@@ -320,11 +326,17 @@ class AnyRun(RuleBasedStateMachine):
     def is_due(self, *what: Due) -> bool:
         return self.state.outcome is None and due(self.state) in what
 
+    @precondition(lambda self: self.state.outcome is None and self.sessions < 2)
     @rule()
     def another_session_takes_over(self):
-        if self.state.outcome is None:
-            self.settle(None)
-            self.happens(e.SessionStarted(pid=1, version="0"), 86_400.0)
+        self.sessions += 1
+        self.settle(None)
+        self.happens(e.SessionStarted(pid=1, version="0"), 86_400.0)
+
+    @precondition(lambda self: self.state.outcome is not None)
+    @rule()
+    def nothing_more_happens(self):
+        assert self.events[-1].kind == "run_finished"
 
     @precondition(lambda self: self.is_due(Due.PREPARE))
     @rule(elapsed=st.floats(0, 30))
@@ -390,8 +402,10 @@ class AnyRun(RuleBasedStateMachine):
         self.open = None
 
     @precondition(lambda self: self.is_due(Due.CALL_TOOL))
-    @rule(effect=EFFECTS, tree=TREES, elapsed=st.floats(0, 20))
-    def tool_returned(self, effect, tree, elapsed):
+    @rule(effect=EFFECTS, plans=st.booleans(), tree=TREES, elapsed=st.floats(0, 20))
+    def tool_returned(self, effect, plans, tree, elapsed):
+        if self.state.plan is None and plans:
+            effect = PLANNED.effect
         if self.state.plan is None:
             tree = self.state.tree
         elif self.state.started.task.mode != "new":
@@ -442,9 +456,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @invariant()
     def the_fold_of_the_events_is_the_state(self):
-        if getattr(self, "steps", 0) % 10 == 9 and not any(
-            isinstance(event, e.SessionStarted) for event in self.events
-        ):
+        if getattr(self, "steps", 0) % 10 == 9:
             refolded = folded(*self.events)
             assert [
                 field.name
@@ -478,8 +490,7 @@ class AnyRun(RuleBasedStateMachine):
     @invariant()
     def a_run_ends_within_its_bounds(self):
         if hasattr(self, "state") and self.state.outcome is None:
-            sessions = sum(isinstance(event, e.SessionStarted) for event in self.events)
-            assert self.steps - sessions <= 10 + 16 * self.state.started.limits.calls
+            assert self.steps - self.sessions <= 10 + 16 * self.state.started.limits.calls
 
 
 def assert_answered(state: RunState) -> None:
