@@ -222,7 +222,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - o
             return _committed(state, event)
         case e.BudgetExhausted():
             return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
-        case e.RunFinished():  # pragma: no branch - mypy knows that nothing else is left
+        case e.RunFinished():
             return replace(state, outcome=event.outcome, reason=event.reason, closing=None)
 
 
@@ -245,7 +245,7 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
         case e.CallFailed():
             spent = spent if event.billed else _released(spent, state.reserved)
             return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
-        case e.ModelReplied():  # pragma: no branch - mypy knows that nothing else is left
+        case e.ModelReplied():
             return _replied(state, event)
 
 
