@@ -66,7 +66,7 @@ def _affordable(dollars: float, price: float) -> float:
     """How many tokens of output `dollars` pay for."""
     if dollars < 0:
         return 0.0
-    return dollars / (price / 1e6) if price else inf
+    return dollars * 1e6 / price if price else inf
 
 
 def _text(message: Message) -> str:

@@ -333,7 +333,7 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
             return replace(state, unsealed=(*state.unsealed, event.effect))
         case e.Finish(status="blocked", reason=reason):
             return replace(state, closing=(Outcome.BLOCKED, reason))
-        case e.Finish():
+        case e.Finish():  # pragma: no branch - mypy knows that nothing else is left
             return _finish(state)
 
 

@@ -17,9 +17,9 @@ from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request, ToolSpec
 from agent.state import RunState, ending, fold
-from agent.task import Limits, Mode, Plan, Prices, Task
+from agent.task import Criterion, Limits, Mode, Plan, PlannedFile, Prices, Task
 from agent.testreport import Status, TestCase, TestReport
-from agent.verdict import Verdict, VerdictKind
+from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 PRICES = Prices(input=0.5, cached=0.125, output=2.0)
@@ -196,3 +196,99 @@ def folded(*events: e.Event, tick: float = 0.0) -> RunState:
     return fold(
         Entry(seq=seq, at=EPOCH + timedelta(seconds=tick * seq), event=event) for seq, event in enumerate(events)
     )
+
+
+def told(say: e.Say) -> e.Prompted:
+    return e.Prompted(about=say, messages=(Message(role="user", content=say),))
+
+
+def replied(*names: str, stop: str = "stop") -> e.ModelReplied:
+    calls = tuple(ToolCall(id=name, name=name, arguments="{}") for name in names)
+    return e.ModelReplied(message=Message(role="assistant", tool_calls=calls), usage=None, stop_reason=stop)
+
+
+def returned(name: str, tree: str = "base", effect: e.Effect | None = None) -> e.ToolReturned:
+    return e.ToolReturned(call_id=name, name=name, content="ok", is_error=False, tree=tree, effect=effect)
+
+
+def committed(tree: str) -> e.Committed:
+    return e.Committed(commit=f"c-{tree}", tree=tree, subject=tree)
+
+
+PREPARED = e.EnvironmentPrepared(id="env", origin="present", cached=True, seconds=0.0, build="", test="pytest")
+PLANNED = returned("plan", effect=e.Planned(plan=Plan(summary="Do it.", steps=())))
+
+
+def every_event() -> list[e.Event]:
+    """A run in which everything happens that can happen."""
+    red, green = report(a="passed", b="failed", seconds=1.5), report(a="passed", b="passed", seconds=1.5)
+    shown = CaseResult(exit_code=0, output="2\n", holds=True)
+    witness = Witness(
+        behaviour="it adds", command="add 1 1", base=CaseResult(exit_code=1, output="", holds=False), result=shown
+    )
+    plan = Plan(
+        summary="Mend the sum.",
+        steps=("Find it.", "Mend it."),
+        files=(PlannedFile(path="sum.py", purpose="add"),),
+        criteria=(Criterion(behaviour="it adds", command="add 1 1", output="2"),),
+        dependencies=("click>=8",),
+        setup="pip install .",
+        test="pytest",
+        slug="mend-sum",
+    )
+    reserved = e.CallReserved(dollars=0.01, tokens=3_000, max_tokens=2_048)
+    calls = tuple(ToolCall(id=f"edit:{number}", name="edit", arguments='{"path": "é"}') for number in range(3))
+
+    def replied(*calls: ToolCall, usage: Usage | None) -> e.ModelReplied:
+        said = Message(role="assistant", content="So.", reasoning="Hm…", reasoning_key="reasoning", tool_calls=calls)
+        return e.ModelReplied(message=said, usage=usage, stop_reason="tool_calls", request_id="q1")
+
+    def returned(call: str, tree: str, effect: e.Effect | None = None) -> e.ToolReturned:
+        return e.ToolReturned(call_id=call, name="edit", content="☑", is_error=False, tree=tree, effect=effect)
+
+    system, user = Message(role="system", content="You mend."), Message(role="user", content="Mend it.\n")
+    one, two = Usage(prompt=100, cached=20, completion=10), Usage(prompt=130, cached=80, completion=20)
+    return [
+        started(),
+        e.SessionStarted(pid=7, version="0.1.0"),
+        e.EnvironmentPrepared(
+            id="sha256:1", origin="pulled", cached=False, seconds=2.5, build="", test="pytest", notes=("slow",)
+        ),
+        e.BaselineMeasured(report=red),
+        e.Prompted(about=e.Say.PLAN, messages=(system, user)),
+        reserved,
+        e.CallFailed(error="rate_limited", message="slow down", billed=False, wait=0.5),
+        reserved,
+        replied(ToolCall(id="plan:0", name="submit_plan", arguments="{}"), usage=one),
+        returned("plan:0", "base", e.Planned(plan=plan)),
+        e.Prompted(about=e.Say.CODE, messages=(user,)),
+        reserved,
+        e.SessionStarted(pid=8, version="0.1.0"),
+        reserved,
+        replied(*calls, usage=None),
+        returned("edit:0", "edited"),
+        returned("edit:1", "bad", e.TestRun(report=red, full=False)),
+        returned("edit:2", "bad", e.Unsealed(path="tests/test_new.py", reason="a typo")),
+        e.TestsFinished(report=red, tree="bad"),
+        e.Committed(commit="c1", tree="bad", subject="Try"),
+        e.Prompted(about=e.Say.RESULTS, messages=(user,)),
+        reserved,
+        replied(ToolCall(id="done:0", name="finish", arguments="{}"), usage=two),
+        returned("done:0", "good", e.Finish(status="done")),
+        e.TestsFinished(report=green, tree="good"),
+        e.VerdictReached(
+            verdict=Verdict(
+                kind=VerdictKind.PASSED,
+                tree="good",
+                reasons=("all is well",),
+                report=green,
+                witnesses=(witness,),
+                environment="sha256:1",
+                test="pytest",
+                seconds=3.25,
+            )
+        ),
+        e.Committed(commit="c2", tree="good", subject="Mend the sum"),
+        e.BudgetExhausted(reason="the budget of 80 calls is spent"),
+        e.RunFinished(outcome=e.Outcome.PASSED, reason="judged in a fresh container", commit="c2", tree="good"),
+    ]

@@ -139,7 +139,7 @@ def test_the_cap_is_clamped_to_the_dollars_that_are_left():
     state = folded(started(limits=Limits(dollars=0.005), max_output=32_768), said(USER))
     reserved = reserve(state, request_of(state))
     assert isinstance(reserved, e.CallReserved)
-    assert reserved.max_tokens == int((0.005 - bound_of(state) * 0.5 / 1e6) / (2.0 / 1e6))
+    assert reserved.max_tokens == int((0.005 - bound_of(state) * 0.5 / 1e6) * 1e6 / 2.0)
     assert 0.005 - 2.0 / 1e6 < reserved.dollars <= 0.005
 
 
@@ -262,6 +262,11 @@ def test_a_settled_call_costs_what_was_used():
         1,
     )
     assert spent.usage == Usage(prompt=100, cached=20, completion=10)
+
+
+def test_a_reply_that_was_never_reserved_costs_what_was_used():
+    spent = folded(started(), said(USER), replied(Usage(prompt=100, cached=0, completion=0))).spent
+    assert (spent.dollars, spent.tokens, spent.calls) == (pytest.approx(100 * 0.5 / 1e6), 100, 0)
 
 
 UNSETTLED = {

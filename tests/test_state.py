@@ -1,52 +1,25 @@
-"""The fold and what it calls for: tables for each mode, and invariants over whatever can legally happen."""
+"""The fold and what it calls for, as tables for each mode."""
 
-from dataclasses import fields
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent import events as e
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import Entry
-from agent.ledger import Refused, reserve
-from agent.messages import Message, ToolCall, Usage
-from agent.models import Request
-from agent.state import MAX_NUDGES, Due, Phase, RunState, apply, due, ending, fold
-from agent.task import Limits, Plan
+from agent.state import MAX_NUDGES, Due, Phase, due, fold
 from agent.verdict import Verdict, VerdictKind
-from tests.kits import EPOCH, TOOLS, folded, report, started
+from tests.kits import EPOCH, PLANNED, PREPARED, committed, folded, replied, report, returned, started, told
 
 RED, GREEN = report(a="failed"), report(a="passed")
-PREPARED = e.EnvironmentPrepared(id="env", origin="present", cached=True, seconds=0.0, build="", test="pytest")
 RESERVED = e.CallReserved(dollars=0.25, tokens=1_000, max_tokens=500)
-
-
-def told(say: Say) -> e.Prompted:
-    return e.Prompted(about=say, messages=(Message(role="user", content=say),))
-
-
-def replied(*names: str, stop: str = "stop") -> e.ModelReplied:
-    calls = tuple(ToolCall(id=name, name=name, arguments="{}") for name in names)
-    return e.ModelReplied(message=Message(role="assistant", tool_calls=calls), usage=None, stop_reason=stop)
-
-
-def returned(name: str, tree: str = "base", effect: e.Effect | None = None) -> e.ToolReturned:
-    return e.ToolReturned(call_id=name, name=name, content="ok", is_error=False, tree=tree, effect=effect)
 
 
 def judged(kind: str, tree: str = "good") -> e.VerdictReached:
     return e.VerdictReached(verdict=Verdict(kind=VerdictKind(kind), tree=tree, reasons=("so it is",)))
 
 
-def committed(tree: str) -> e.Committed:
-    return e.Committed(commit=f"c-{tree}", tree=tree, subject=tree)
-
-
-PLANNED = returned("plan", effect=e.Planned(plan=Plan(summary="Do it.", steps=())))
 DONE = e.Finish(status="done")
 BASELINE = e.BaselineMeasured(report=RED)
 FIX = (PREPARED, BASELINE, told(Say.PLAN))
@@ -155,6 +128,12 @@ TABLE = {
         (*FIX_CODE, replied("edit"), returned("edit", "good"), e.BudgetExhausted(reason="spent"),
          e.TestsFinished(report=GREEN, tree="good")),
         Due.JUDGE,
+    ),
+    "a budget that ends with red work commits it and ends the run": (
+        "fix",
+        (*FIX_CODE, replied("edit"), returned("edit", "bad"), e.BudgetExhausted(reason="spent"),
+         e.TestsFinished(report=RED, tree="bad"), committed("bad")),
+        Due.FINISH,
     ),
     "a budget that ends with tested work ends the run": (
         "fix",
@@ -270,244 +249,3 @@ def test_a_run_starts_once():
 def test_an_iteration_is_committed_after_its_tests():
     with pytest.raises(TypeError, match="after its tests"):
         folded(started(), committed("good"))
-
-
-# Whatever can happen
-
-TREES = st.sampled_from(["base", "t1", "t2", "t3"])
-REPORTS = st.sampled_from(
-    [RED, GREEN, report(), report(a="passed", exit_code=1), report(a="passed", b="failed"), report(problem="cut")]
-)
-EFFECTS = st.one_of(
-    st.none(),
-    st.just(e.Planned(plan=Plan(summary="Do it.", steps=()))),
-    st.just(DONE),
-    st.just(e.Finish(status="blocked", reason="no")),
-    st.builds(e.TestRun, report=REPORTS, full=st.booleans()),
-    st.just(e.Unsealed(path="tests/test_x.py", reason="a typo")),
-)
-
-
-class AnyRun(RuleBasedStateMachine):
-    """A run in which each step is answered in any way that it may be."""
-
-    @initialize(
-        mode=st.sampled_from(["new", "fix", "change"]),
-        dollars=st.sampled_from([0.01, 1.0]),
-        calls=st.integers(1, 12),
-        iterations=st.integers(1, 5),
-        seconds=st.sampled_from([60.0, 1e6]),
-    )
-    def start(self, mode, dollars, calls, iterations, seconds):
-        limits = Limits(dollars=dollars, calls=calls, iterations=iterations, seconds=seconds)
-        self.events: list[e.Event] = [started(mode, limits=limits)]
-        self.state = folded(*self.events)
-        self.settled = self.unsettled = 0.0
-        self.open: e.CallReserved | None = None
-        self.steps = 0
-
-    def happens(self, event: e.Event, elapsed: float = 0.0) -> None:
-        before = self.state
-        at = before.at + timedelta(seconds=elapsed)
-        self.events.append(event)
-        self.state = apply(before, Entry(seq=len(self.events) - 1, at=at, event=event))
-        self.steps += 1
-        assert self.state.messages[: len(before.messages)] == before.messages, "history grows only at its end"
-        assert self.state.iterations[: len(before.iterations)] == before.iterations
-        assert self.state.spent.seconds >= before.spent.seconds
-        assert self.state.spent.calls >= before.spent.calls
-
-    def is_due(self, *what: Due) -> bool:
-        return self.state.outcome is None and due(self.state) in what
-
-    @rule()
-    def another_session_takes_over(self):
-        if self.state.outcome is None:
-            self.settle(None)
-            self.happens(e.SessionStarted(pid=1, version="0"), 86_400.0)
-
-    @precondition(lambda self: self.is_due(Due.PREPARE))
-    @rule(elapsed=st.floats(0, 30))
-    def prepared(self, elapsed):
-        assert self.state.environment is None
-        self.happens(PREPARED, elapsed)
-
-    @precondition(lambda self: self.is_due(Due.MEASURE))
-    @rule(report=REPORTS)
-    def measured(self, report):
-        assert self.state.environment is not None
-        assert self.state.baseline is None
-        self.happens(e.BaselineMeasured(report=report))
-
-    @precondition(lambda self: self.is_due(Due.PROMPT))
-    @rule()
-    def prompted(self):
-        assert self.state.say is not None
-        assert_answered(self.state)
-        self.happens(told(self.state.say))
-
-    @precondition(lambda self: self.is_due(Due.ASK))
-    @rule(
-        effects=st.integers(0, 3),
-        end=st.sampled_from(["usage", "usage", "usage", "no usage", "billed", "free", "crash", "overflow"]),
-        stop=st.sampled_from(["stop", "length"]),
-        elapsed=st.floats(0, 20),
-    )
-    def asked(self, effects, end, stop, elapsed):
-        assert_answered(self.state)
-        assert self.state.messages[-1].role != "assistant", "the model hears something before it speaks again"
-        assert self.state.spent.iterations < self.state.started.limits.iterations
-        needed = self.state.environment is not None or self.state.plan is None
-        assert needed, "no code is asked for without a place to run it"
-        reserved = reserve(self.state, Request(messages=self.state.messages, tools=TOOLS, max_tokens=2_048))
-        if isinstance(reserved, Refused):
-            self.happens(e.BudgetExhausted(reason=reserved.reason))
-            return
-        self.settle(None)
-        self.happens(reserved)
-        self.open = reserved
-        if end == "crash":
-            return
-        if end in ("billed", "free", "overflow"):
-            self.happens(e.CallFailed(error=end, message="", billed=end == "billed", wait=1.0), elapsed)
-            self.settle(0.0 if end != "billed" else None)
-            if end == "overflow":
-                self.happens(e.BudgetExhausted(reason="it overflows"))
-            return
-        used = Usage(prompt=reserved.tokens - reserved.max_tokens, completion=reserved.max_tokens)
-        calls = tuple(ToolCall(id=f"{self.steps}:{n}", name="any", arguments="{}") for n in range(effects))
-        message = Message(role="assistant", content="So.", tool_calls=calls)
-        reply = e.ModelReplied(message=message, usage=used if end == "usage" else None, stop_reason=stop)
-        self.happens(reply, elapsed)
-        self.settle(self.state.started.prices.cost(used) if end == "usage" else None)
-
-    def settle(self, cost: float | None) -> None:
-        """Close the open reservation at its `cost`; without one it stays spent."""
-        if self.open is not None and cost is None:
-            self.unsettled += self.open.dollars
-        elif cost is not None:
-            self.settled += cost
-        self.open = None
-
-    @precondition(lambda self: self.is_due(Due.CALL_TOOL))
-    @rule(effect=EFFECTS, tree=TREES, elapsed=st.floats(0, 20))
-    def tool_returned(self, effect, tree, elapsed):
-        if self.state.plan is None:
-            tree = self.state.tree
-        elif self.state.started.task.mode != "new":
-            assert self.state.baseline is not None
-        if isinstance(effect, e.Planned) and self.state.plan is not None:
-            effect = None
-        if isinstance(effect, e.TestRun) and self.state.environment is None:
-            effect = None
-        assert self.state.plan is None or self.state.environment is not None
-        call = self.state.pending[0]
-        self.happens(returned(call.id, tree, effect), elapsed)
-
-    @precondition(lambda self: self.is_due(Due.TEST))
-    @rule(report=REPORTS, elapsed=st.floats(0, 20))
-    def tested(self, report, elapsed):
-        assert self.state.environment is not None
-        assert self.state.phase is not Phase.PLAN
-        self.happens(e.TestsFinished(report=report, tree=self.state.tree), elapsed)
-
-    @precondition(lambda self: self.is_due(Due.JUDGE))
-    @rule(kind=st.sampled_from(VerdictKind))
-    def judged(self, kind):
-        assert self.state.green
-        assert self.state.tree == self.state.tested_tree
-        self.happens(e.VerdictReached(verdict=Verdict(kind=kind, tree=self.state.tested_tree)))
-
-    @precondition(lambda self: self.is_due(Due.COMMIT))
-    @rule()
-    def committed(self):
-        assert self.state.report is not None
-        assert self.state.tree == self.state.tested_tree
-        self.happens(committed(self.state.tested_tree))
-
-    @precondition(lambda self: self.is_due(Due.FINISH))
-    @rule()
-    def finished(self):
-        state = self.state
-        end = ending(state)
-        assert end is not None
-        outcome, reason = end
-        assert reason, "no run ends without a reason"
-        if outcome is Outcome.PASSED:
-            assert_proven(state)
-        if outcome is not Outcome.BLOCKED and state.phase is Phase.CODE and state.environment:
-            assert state.tree in (state.tested_tree, state.base), "what was written is tested before the end"
-        self.happens(e.RunFinished(outcome=outcome, reason=reason, commit=state.tip, tree=state.tree))
-        assert self.state.outcome is outcome
-
-    @invariant()
-    def the_fold_of_the_events_is_the_state(self):
-        if getattr(self, "steps", 0) % 10 == 9 and not any(
-            isinstance(event, e.SessionStarted) for event in self.events
-        ):
-            refolded = folded(*self.events)
-            assert [
-                field.name
-                for field in fields(RunState)
-                if field.name not in ("at", "spent")
-                and getattr(refolded, field.name) != getattr(self.state, field.name)
-            ] == []
-
-    @invariant()
-    def money_adds_up(self):
-        if not hasattr(self, "state"):
-            return
-        spent, limits = self.state.spent, self.state.started.limits
-        open_dollars = self.open.dollars if self.open else 0.0
-        assert spent.dollars == pytest.approx(self.settled + self.unsettled + open_dollars, abs=1e-9)
-        assert spent.tokens >= 0
-        assert spent.dollars >= 0
-        assert spent.dollars <= limits.dollars + 1e-9
-        assert spent.tokens <= limits.tokens
-        assert spent.calls <= limits.calls
-
-    @invariant()
-    def iterations_are_within_the_limit(self):
-        if hasattr(self, "state"):
-            state = self.state
-            assert len(state.iterations) + state.uncommitted == state.spent.iterations
-            assert state.spent.iterations <= state.started.limits.iterations + 1, (
-                "the last one may be the one kept back"
-            )
-
-    @invariant()
-    def a_run_ends_within_its_bounds(self):
-        if hasattr(self, "state") and self.state.outcome is None:
-            sessions = sum(isinstance(event, e.SessionStarted) for event in self.events)
-            assert self.steps - sessions <= 10 + 16 * self.state.started.limits.calls
-
-
-def assert_answered(state: RunState) -> None:
-    """Each call is answered once, next to it, before anything else is said."""
-    assert state.pending == ()
-    waiting: list[str | None] = []
-    for message in state.messages:
-        if message.role == "tool":
-            assert message.tool_call_id == waiting.pop(0)
-            continue
-        assert waiting == [], "nothing is said before all calls are answered"
-        waiting = [call.id for call in message.tool_calls]
-    assert waiting == []
-
-
-def assert_proven(state: RunState) -> None:
-    """A run passes by a passed verdict on the tree that was tested last, or as there was nothing to fix."""
-    if state.started.task.mode == "fix" and not state.iterations:
-        assert state.baseline is not None
-        assert state.baseline.ok
-        return
-    last = state.iterations[-1]
-    assert last.verdict is not None
-    assert last.verdict.kind is VerdictKind.PASSED
-    assert last.verdict.tree == last.tree == state.tested_tree == state.tree
-
-
-TestAnyRun = AnyRun.TestCase
-TestAnyRun.settings = settings(
-    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
