@@ -5,6 +5,7 @@ Each call has a deadline of its own, and whatever goes wrong in the SDK, in HTTP
 """
 
 import math
+import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ def connect(environment: Mapping[str, str]) -> "Client":
     """
     endpoint = resolve(environment)
     with _told("reach the Docker engine", SandboxUnavailable, _HINT_CONNECT.format(url=endpoint.url)):
+        _knock(endpoint)
         return Client(_open(endpoint), endpoint)
 
 
@@ -301,6 +303,7 @@ class Client:
         """Kill and remove a container with its anonymous volumes; one that is gone already is no error."""
         from docker.errors import APIError, NotFound  # noqa: PLC0415
 
+        self._api.close()  # what cut a container's connection may have cut the idle ones, too
         with self._call("remove a container", CREATION, SandboxLost):
             try:
                 self._api.remove_container(container, force=True, v=True)
@@ -321,9 +324,18 @@ class Client:
 
     @contextmanager
     def _call(self, what: str, seconds: float, kind: type[SandboxError] = SandboxUnavailable) -> Iterator[None]:
+        """One call within `seconds`; after one that failed no connection of it is left, or used again."""
         self._api.timeout = math.ceil(seconds)
-        with _told(what, kind, ""):
-            yield
+        try:
+            with _told(what, kind, ""):
+                yield
+        except BaseException:
+            for response in self._api.streamed:
+                response.close()
+            self._api.close()
+            raise
+        finally:
+            self._api.streamed.clear()
 
 
 _HINT_CONNECT = "is the engine running, and may you use {url}? see `docker info`"
@@ -352,16 +364,32 @@ def _told(what: str, kind: type[SandboxError], hint: str) -> Generator[None]:
         raise kind(f"cannot {what}: {str(explanation).strip()[:500]}", hint=hint) from error
 
 
+def _knock(endpoint: Endpoint) -> None:
+    """Find out whether anybody listens on a local socket: the SDK leaves one open that it could not connect."""
+    scheme, _, path = endpoint.url.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PROMPT)
+            probe.connect(path)
+
+
 def _open(endpoint: Endpoint) -> object:
     from docker import APIClient  # noqa: PLC0415
     from docker.tls import TLSConfig  # noqa: PLC0415
 
     class Punctual(APIClient):
-        """The SDK leaves out the deadline in some calls (attach, pull, import)."""
+        """The SDK leaves out the deadline in some calls (attach, pull, import), and what it streams open on errors."""
+
+        def __init__(self, **options: Any) -> None:
+            self.streamed: list[Any] = []
+            super().__init__(**options)
 
         def send(self, request: Any, **kwargs: Any) -> Any:
             kwargs["timeout"] = kwargs.get("timeout") or self.timeout
-            return super().send(request, **kwargs)
+            response = super().send(request, **kwargs)
+            if kwargs.get("stream"):
+                self.streamed.append(response)
+            return response
 
     tls: TLSConfig | bool = False
     if endpoint.tls:

@@ -85,10 +85,23 @@ def opened(client, image, run_id="faults", limits=None):
     return DockerSandbox(client, image, limits=limits or Limits(), run_id=run_id, owner=Owner.current())
 
 
-def later(seconds, action):
-    timer = threading.Timer(seconds, action)
-    timer.start()
-    return timer
+def once_it_sleeps(run_id, action):
+    """Calls `action` with the ids of a run's containers as soon as a command in one of them sleeps."""
+
+    def wait():
+        other = connect({})
+        for _ in range(600):
+            ids = [each.id for each in containers_of(other, run_id)]
+            tops = [subprocess.run(["docker", "top", each], capture_output=True, check=False).stdout for each in ids]
+            if any(b"sleep 30" in top for top in tops):
+                action(other, ids)
+                break
+            time.sleep(0.05)
+        other.close()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
 
 
 def containers_of(client, run_id):
@@ -107,26 +120,22 @@ def gone_soon(client, run_id):
 @pytest.mark.docker
 @pytest.mark.parametrize("method", ["execute", "execute_fresh"])
 def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image, method):
-    other = connect({})
     with opened(client, image, f"killed-{method}") as sandbox:
-        timer = later(0.8, lambda: [other.kill(each.id) for each in containers_of(other, f"killed-{method}")])
+        thread = once_it_sleeps(f"killed-{method}", lambda other, ids: [other.kill(each) for each in ids])
         with pytest.raises(SandboxLost, match="137"):
             getattr(sandbox, method)(TREE, Command(script="echo begun; sleep 30", timeout=40))
-        timer.join()
+        thread.join()
         assert sandbox.execute(TREE, Command(script="cat a")).result.output == b"1"
-    other.close()
     assert containers_of(client, f"killed-{method}") == ()
 
 
 @pytest.mark.docker
 def test_a_container_removed_from_outside_is_lost(client, image):
-    other = connect({})
     with opened(client, image, "removed") as sandbox:
-        timer = later(0.8, lambda: [other.remove(each.id) for each in containers_of(other, "removed")])
+        thread = once_it_sleeps("removed", lambda other, ids: [other.remove(each) for each in ids])
         with pytest.raises(SandboxLost):
             sandbox.execute(TREE, Command(script="sleep 30", timeout=40))
-        timer.join()
-    other.close()
+        thread.join()
 
 
 @pytest.mark.docker
@@ -142,10 +151,10 @@ def test_a_container_that_died_between_two_commands_is_rebuilt(client, image):
 def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, client, image):
     behind = connect({"DOCKER_HOST": proxy.address})
     with opened(behind, image, "cut") as sandbox:
-        timer = later(0.8, proxy.cut)
+        thread = once_it_sleeps("cut", lambda other, ids: proxy.cut())
         with pytest.raises(SandboxLost):
             sandbox.execute(TREE, Command(script="echo begun; sleep 30", timeout=40))
-        timer.join()
+        thread.join()
         assert sandbox.execute(TREE, Command(script="cat a")).result.output == b"1"
     behind.close()
     assert containers_of(client, "cut") == ()

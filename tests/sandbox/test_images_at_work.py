@@ -55,7 +55,7 @@ def test_an_images_own_settings_have_no_say(client, build):
         names, paths, directory, user, content = sandbox.execute(TREE, Command(script=script)).result.output.split(
             b"\n"
         )
-    wanted = "GREENWARD_OUT HOME HOSTNAME LANG PATH PIP_NO_INDEX PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED USER"
+    wanted = "GREENWARD_OUT HOME HOSTNAME LANG OLDPWD PATH PIP_NO_INDEX PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED USER"
     assert names.decode() == wanted
     assert paths == b"/build/bin:/opt/greenward/bin:/image/bin:/usr/bin:/bin /tmp/home"
     assert (directory, content) == (b"/work", b"1")
