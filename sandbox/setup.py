@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, SandboxUnavailable, Setup, SetupFailed
 from sandbox.engine import Client, ContainerSpec, ContainerState
+from sandbox.hardening import Owner
 from sandbox.hints import hint_for
 from sandbox.host import HostSettings, host_settings
 from sandbox.images import Base, base_image, locked
@@ -27,6 +28,7 @@ FORMAT = "1"
 LABEL = "greenward.setup"
 SECONDS = 1800.0
 LOG_BYTES = 64 * 1024
+MARGIN = 60.0
 PIDS = 4096
 ROOM = "/run/greenward"
 PREFIX = "/opt/greenward"
@@ -82,7 +84,6 @@ class DockerEngine:
     def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
         """A sandbox in `environment`, whose containers are labelled with `run_id`."""
         from sandbox.docker import DockerSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
-        from sandbox.hardening import Owner  # noqa: PLC0415
 
         return DockerSandbox(self._client, environment.id, limits=limits, run_id=run_id, owner=Owner.current())
 
@@ -111,7 +112,7 @@ class DockerEngine:
                     f"ENV PATH={path} VIRTUAL_ENV={PREFIX}",
                     NEUTRAL,
                     'CMD ["sh"]',
-                    f"LABEL {LABEL}={key}",
+                    f'LABEL {LABEL}={key} greenward.owner="" greenward.boot=""',
                 ],
             )
 
@@ -121,7 +122,7 @@ class DockerEngine:
 
     @contextmanager
     def _container(self, image: str, key: str) -> Iterator[tuple[str, Stream]]:
-        container = self._client.create(_spec(image, key))
+        container = self._client.create(_spec(image, key, self._seconds + MARGIN))
         try:
             stream = self._client.attach(container)
             try:
@@ -214,17 +215,21 @@ def _room(setup: Setup, settings: HostSettings) -> bytes:
     return buffer.getvalue()
 
 
-def _spec(image: str, key: str) -> ContainerSpec:
-    """A container with a network, and with what package managers need; it sees nothing of the host's files."""
+def _spec(image: str, key: str, seconds: float) -> ContainerSpec:
+    """A container with a network, and with what package managers need; it sees nothing of the host's files.
+
+    It ends by itself after `seconds`, and is found as an orphan, should its owner be gone.
+    """
+    owner = Owner.current()
     return ContainerSpec(
         image=image,
-        entrypoint=("sh", "-c", BOOT),
+        entrypoint=("timeout", "-s", "KILL", f"{seconds:.0f}", "sh", "-c", BOOT),
         environment={},
         removed_environment=(),
         user="0:0",
         working_directory="/",
         hostname="setup",
-        labels={LABEL: key},
+        labels={LABEL: key, "greenward.owner": str(owner.pid), "greenward.boot": owner.boot},
         tmpfs={ROOM: "size=64m,mode=0700"},
         network="default",
         memory=0,

@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import sys
 import uuid
 import zipfile
 
@@ -114,6 +115,37 @@ def test_what_a_build_installs_into_its_own_place_is_seen_with_its_editable_link
 def test_packages_of_an_image_are_seen_if_the_user_named_it(prepare):
     environment, _ = prepare(Setup(image=DEFAULT, script=f": {uuid.uuid4()}"))
     assert in_it(environment, SYSTEM) == "shows the packages of the image\n"
+
+
+@pytest.mark.docker
+def test_a_container_of_an_environment_is_not_taken_for_an_orphan(client, installed):
+    labels = client.image(installed[0].id).labels
+    assert (labels["greenward.owner"], labels["greenward.boot"]) == ("", "")
+
+
+ORPHAN = """
+import os, sys, tempfile
+from pathlib import Path
+from sandbox import Setup
+from sandbox.engine import connect
+from sandbox.setup import DockerEngine
+setup = Setup(script=sys.argv[1])
+DockerEngine(connect({}), host={}, cache=Path(tempfile.mkdtemp())).prepare(setup, lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.docker
+def test_a_setup_whose_process_died_is_found_as_an_orphan(client):
+    script = f"echo running; sleep 600 # {uuid.uuid4()}"
+    process = subprocess.Popen([sys.executable, "-c", ORPHAN, script], stdout=subprocess.PIPE, text=True)
+    assert "running\n" in iter(process.stdout.readline, "")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    key = setup_key(Setup(script=script), client.image(DEFAULT).id)
+    (left,) = client.containers(f"greenward.setup={key}")
+    assert left.labels["greenward.owner"] == str(process.pid)
+    client.remove(left.id)
 
 
 SECRETS = {
