@@ -220,6 +220,22 @@ def test_the_sdk_does_not_retry(raw, status):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (http("{"), "transport"),
+        (http("<title>Sign in</title>", kind="text/html"), "transport"),
+        (http('{"data": {}}'), "transport"),
+        (http('{"error": "no"}', status="401 No"), "auth"),
+    ],
+)
+def test_a_list_of_models_that_is_none_is_a_typed_error(raw, answer, kind):
+    _, model = raw(answer)
+    with pytest.raises(ModelError) as caught:
+        model.available()
+    assert caught.value.kind == kind
+
+
 def silent(server, connection):
     """Send the beginning of a reply, then nothing until the client hangs up."""
     connection.sendall(chunked(HELLO))
