@@ -43,9 +43,7 @@ class OpenAIModel:
     def __init__(self, endpoint: Endpoint, *, new_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
         self.endpoint = endpoint
         self._new_id = new_id
-        thinks = (
-            bool(endpoint.thinking) and endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
-        )
+        thinks = endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
         self._known = Capabilities(cap_field=endpoint.cap_field, filler="" if thinks else None)
         self._opened: openai.OpenAI | None = None
 
@@ -90,6 +88,8 @@ class OpenAIModel:
                 data = self._client().get("/models", cast_to=object)
         except _Faulty as refused:
             raise to_error(refused.fault, secret=self.endpoint.key) from None
+        except json.JSONDecodeError:
+            data = None
         models = data.get("data") if isinstance(data, dict) else None
         if not isinstance(models, list):
             raise self._broken(f"no list of models in the answer: {excerpt(str(data))}", {})

@@ -25,7 +25,7 @@ def to_completion(reply: Reply, request: Request, *, request_id: str = "") -> Co
         message, hint = "the provider's content filter cut the reply", "reword the request"
         raise ModelError("filtered", message, hint=hint, usage=reply.usage)
     if reply.finish_reason == "length":
-        return _cut(reply, request, request_id)
+        return _cut(reply, request_id)
     content, reasoning, calls, note = reply.content, reply.reasoning, reply.calls, ""
     if not calls:
         content, reasoning, calls, note = _recovered(reply, request)
@@ -46,10 +46,10 @@ def to_completion(reply: Reply, request: Request, *, request_id: str = "") -> Co
     )
 
 
-def _cut(reply: Reply, request: Request, request_id: str) -> Completion:
+def _cut(reply: Reply, request_id: str) -> Completion:
     """A reply that reached the cap; its tool calls may be cut anywhere and are never carried out."""
     dropped = len(reply.calls)
-    note = f"the reply was cut at the cap of {request.max_tokens} output tokens"
+    note = "the reply was cut at its cap of output tokens"
     if not dropped and _says_nothing(reply.content):
         raise _empty(f"{note} before it said anything", reply, hint="allow more output tokens, or less thinking")
     if leaks(reply.content):

@@ -111,6 +111,10 @@ BAD = {
         http("<html><title>502 Bad Gateway</title>", status="502 Bad Gateway", kind="text/html"),
         ("overloaded", True, "HTTP 502: 502 Bad Gateway"),
     ),
+    "a stream that does not call itself one": (
+        http(events(HELLO, STOP, USAGE), kind="text/plain"),
+        ("transport", True, 'the answer is no completion: data: {"choices"'),
+    ),
     "bytes that are no HTTP": (
         b"SSH-2.0-OpenSSH_9.2\r\n",
         ("transport", True, "RemoteProtocolError"),
@@ -193,8 +197,8 @@ def test_the_ids_for_support_are_in_the_message_and_on_the_completion(raw):
 
 def test_a_key_that_the_provider_echoes_is_not_repeated(raw):
     echo = {"error": {"message": "bad key sk-secret"}}
-    _, model = raw(http(json.dumps(echo), status="401 No"), stream("sk-secret"))
-    for error in (error_of(model), error_of(model)):
+    _, model = raw(http(json.dumps(echo), status="401 No"), stream("sk-secret"), b"sk-secret\r\n\r\n")
+    for error in (error_of(model), error_of(model), error_of(model)):
         assert "sk-secret" not in f"{error.message} {error.__cause__} {error.hint}"
         assert "***" in error.message
 
@@ -214,6 +218,22 @@ def test_the_sdk_does_not_retry(raw, status):
     server, model = raw(http("{}", status=f"{status} No", Retry_After="0", X_Should_Retry="true"))
     error_of(model)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (http("{"), "transport"),
+        (http("<title>Sign in</title>", kind="text/html"), "transport"),
+        (http('{"data": {}}'), "transport"),
+        (http('{"error": "no"}', status="401 No"), "auth"),
+    ],
+)
+def test_a_list_of_models_that_is_none_is_a_typed_error(raw, answer, kind):
+    _, model = raw(answer)
+    with pytest.raises(ModelError) as caught:
+        model.available()
+    assert caught.value.kind == kind
 
 
 def silent(server, connection):
@@ -255,6 +275,16 @@ def test_an_error_page_without_end_is_given_up_too(raw):
 
     server, model = raw(endless)
     assert "larger than" in error_of(model).message
+    assert server.hung_up.wait(10)
+
+
+def test_a_connection_that_stays_open_after_the_end_is_closed(raw):
+    def lingering(server, connection):
+        connection.sendall(chunked(HELLO, STOP, "[DONE]"))
+        until_hangup(server, connection)
+
+    server, model = raw(lingering)
+    assert model.complete(ASK).message.content == "Hello"
     assert server.hung_up.wait(10)
 
 

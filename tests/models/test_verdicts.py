@@ -69,7 +69,7 @@ def test_calls_of_a_cut_reply_are_dropped_and_said_to_be():
     completion = judge(content="Writing", calls=(CALL, CALL), finish_reason="length")
     assert (completion.message.tool_calls, completion.message.content) == ((), "Writing")
     assert completion.stop_reason == "length"
-    assert completion.note == "the reply was cut at the cap of 32768 output tokens; 2 tool calls dropped"
+    assert completion.note == "the reply was cut at its cap of output tokens; 2 tool calls dropped"
 
 
 def test_a_cut_reply_of_nothing_but_calls_is_still_a_reply():
