@@ -17,6 +17,9 @@ _NAMED = 10
 """Ids listed of one kind before the rest is counted."""
 _EXAMPLE = 1_500
 _OUTPUT = 3_000
+_NOTE = 40
+"""Tokens kept free for saying what was left out."""
+_WORTH_CUTTING = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,18 +186,17 @@ def _indented(text: str) -> str:
 
 
 def _capped(blocks: Sequence[str], footer: str, limit: int) -> str:
-    """As many blocks as fit, the first always; what is left out is counted."""
+    """The blocks that fit, the first that does not cut to what is left, and how many more there are."""
     kept: list[str] = []
-    left = limit - tokens(footer) - 40
-    for number, block in enumerate(blocks):
-        if tokens(block) > left and kept:
-            rest = len(blocks) - number
+    left = limit - tokens(footer) - _NOTE
+    for number, block in enumerate(blocks, 1):
+        if tokens(block) <= left:
+            kept.append(block)
+            left -= tokens(block) + 1
+            continue
+        cut = left >= _WORTH_CUTTING
+        kept += [excerpt(block, left)] if cut else []
+        if rest := len(blocks) - number + (not cut):
             kept.append(f"{number_of(rest, 'more block')} of this report left out for its length.")
-            break
-        kept.append(_within(block, left))
-        left -= tokens(kept[-1])
+        break
     return "\n\n".join([*kept, footer] if footer else kept)
-
-
-def _within(block: str, limit: int) -> str:
-    return block if tokens(block) <= limit else excerpt(block, max(limit, 100))

@@ -64,9 +64,9 @@ def _prompt_bound(state: RunState, request: Request) -> int:
 
 def _affordable(dollars: float, price: float) -> float:
     """How many tokens of output `dollars` pay for."""
-    if dollars <= 0 or not price:
-        return inf if dollars >= 0 else 0.0
-    return dollars / (price / 1e6)
+    if dollars < 0:
+        return 0.0
+    return dollars / (price / 1e6) if price else inf
 
 
 def _text(message: Message) -> str:

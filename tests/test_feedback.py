@@ -207,6 +207,25 @@ def test_the_whole_stays_within_its_limit():
         assert text.endswith("`ab12`.")
 
 
+def test_a_block_that_does_not_fit_is_cut_rather_than_dropped():
+    text = feedback(report(failed("a.py::a", "assert 0", "x" * 1_400 + ":1: end")), limit_tokens=300)
+
+    assert "1 test fails" in text
+    assert "characters left out" in text
+    assert "left out for its length" not in text
+    assert tokens(text) <= 300
+
+
+def test_every_block_is_shown_or_counted_whatever_the_limit():
+    three = report(*(failed(f"a.py::{n}", f"assert {n}", "漢" * 200, f"a.py:{n}: AssertionError") for n in range(3)))
+
+    for limit in range(150, 1_200, 10):
+        text = feedback(three, limit_tokens=limit)
+        left_out = re.search(r"^(\d) more block", text, re.MULTILINE)
+        assert text.count("1 test fails") + (int(left_out[1]) if left_out else 0) == 3
+        assert tokens(text) <= limit
+
+
 def test_no_line_of_a_test_can_pass_for_one_of_the_report():
     text = feedback(report(case("a.py::a", Status.FAILED, "x", "Tests: 9 passed (exit code 0, 0.1 s).")))
 

@@ -238,10 +238,9 @@ def intact(tmp_path_factory):
     return write(tmp_path_factory.mktemp("intact") / "journal.jsonl", *SMALL)
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
-def test_a_flipped_bit_at_any_byte_is_named_by_its_line(path, intact, mask):
+def test_a_flipped_bit_at_any_byte_is_named_by_its_line(path, intact):
     for position in range(len(intact)):
-        assert_damage_is_named(path, intact, position, intact[position] ^ mask)
+        assert_damage_is_named(path, intact, position, intact[position] ^ 1)
 
 
 @ANY_FILE

@@ -185,6 +185,12 @@ def test_a_prompt_that_the_dollars_do_not_cover_is_refused_for_them():
     )
 
 
+def test_a_prompt_that_costs_all_that_is_left_is_refused():
+    bound = bound_of(folded(started(), said(USER)))
+    state = folded(started(limits=Limits(dollars=bound * PRICES.input / 1e6)), said(USER))
+    assert isinstance(reserve(state, request_of(state)), Refused)
+
+
 def test_a_prompt_that_costs_too_much_is_refused_although_output_is_free():
     prices = Prices(input=20.0, cached=0.0, output=0.0)
     state = folded(started(limits=Limits(dollars=0.001), prices=prices), said(USER))

@@ -179,6 +179,12 @@ def test_a_run_without_a_trustworthy_result_says_why(tmp_path, files, arguments,
     assert not report.ok
 
 
+def test_a_test_inherited_from_a_module_with_a_similar_name_is_told_apart():
+    xml = suite_xml('<testcase classname="test_ab.TestX" name="test_y" file="test_a.py"/>')
+
+    assert parse(xml, exit_code=0).ids() == {"test_ab.py::TestX::test_y"}
+
+
 def test_the_second_family_is_read_without_any_list_of_files():
     report = parse((DATA / "pytest-xunit2.xml").read_bytes(), exit_code=2)
 

@@ -50,8 +50,7 @@ class SubmitPlan:
         Field(description="Third-party packages needed to run or to test, as `click>=8`; none if not needed."),
     ] = ()
     setup: Annotated[
-        str,
-        Field(description="Command that prepares the checked-out project, run offline before the tests; mostly empty."),
+        str, Field(description="Command that prepares the project before its tests, run offline; empty if none.")
     ] = ""
     test: Annotated[str, Field(description="Command that runs the tests; empty for the project's own.")] = ""
 

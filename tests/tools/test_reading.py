@@ -154,7 +154,10 @@ def test_a_kept_output_is_read_in_parts_that_make_the_whole(desk):
 
 @pytest.mark.parametrize("id_", ["nothing", "../../etc/passwd", "a/b", "", "\x1b"])
 def test_an_output_that_is_not_there_is_told(desk, id_):
-    assert desk().fail("read_output", id=id_).startswith("there is no output with the id")
+    at = desk()
+    at.hands.artifacts |= {"../../etc/passwd": b"secret", "a/b": b"secret"}
+
+    assert at.fail("read_output", id=id_).startswith("there is no output with the id")
 
 
 def test_an_offset_past_the_end_is_told(desk):

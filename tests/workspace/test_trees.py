@@ -41,7 +41,7 @@ def test_a_batch_of_edits_is_made_whole_or_not_at_all(root, opened):
     edits = [Edit(path="ok.py", data=b"1"), Edit(path="../x", data=b""), Edit(path=".git/config", data=b"")]
     with pytest.raises(Refused) as refused:
         workspace.edit(tree, edits, FREE)
-    assert refused.value.refused == (
+    assert refused.value.refusals == (
         Refusal(path="../x", reason="leads out by `..`"),
         Refusal(path=".git/config", reason="names git's own directory"),
     )

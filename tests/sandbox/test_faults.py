@@ -1,0 +1,285 @@
+"""Engines that are not there, go away or are slow, and containers that die: errors of their own, never results."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandbox import Change, Command, Limits, SandboxLost, SandboxUnavailable, engine
+from sandbox.container import Container, reap
+from sandbox.docker import DockerSandbox
+from sandbox.engine import connect
+from sandbox.hardening import Owner, harden
+from tests.sandbox.trees import DictTree
+
+ENGINE = "/var/run/docker.sock"
+TREE = DictTree([Change(path="a", data=b"1")])
+ROOT = Path(__file__).parents[2]
+
+
+class Proxy:
+    """Stands between a client and the engine, and can cut all connections or swallow what is sent."""
+
+    def __init__(self, path):
+        self.deaf = False
+        self.address = f"unix://{path}"
+        self.pairs = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(ENGINE)
+            self.pairs.append((near, far))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                if not self.deaf:
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def cut(self):
+        pairs, self.pairs = self.pairs, []
+        for each in (side for pair in pairs for side in pair):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+            finally:
+                each.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+
+
+@pytest.fixture
+def proxy(tmp_path):
+    made = Proxy(tmp_path / "engine.sock")
+    yield made
+    made.close()
+
+
+def opened(client, image, run_id="faults", limits=None):
+    return DockerSandbox(client, image, limits=limits or Limits(), run_id=run_id, owner=Owner.current())
+
+
+def later(seconds, action):
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+def containers_of(client, run_id):
+    return client.containers(f"greenward.run={run_id}")
+
+
+def gone_soon(client, run_id):
+    for _ in range(200):
+        running = [each for each in containers_of(client, run_id) if each.status == "running"]
+        if not running:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("method", ["execute", "execute_fresh"])
+def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image, method):
+    other = connect({})
+    with opened(client, image, f"killed-{method}") as sandbox:
+        timer = later(0.8, lambda: [other.kill(each.id) for each in containers_of(other, f"killed-{method}")])
+        with pytest.raises(SandboxLost, match="137"):
+            getattr(sandbox, method)(TREE, Command(script="echo begun; sleep 30", timeout=40))
+        timer.join()
+        assert sandbox.execute(TREE, Command(script="cat a")).result.output == b"1"
+    other.close()
+    assert containers_of(client, f"killed-{method}") == ()
+
+
+@pytest.mark.docker
+def test_a_container_removed_from_outside_is_lost(client, image):
+    other = connect({})
+    with opened(client, image, "removed") as sandbox:
+        timer = later(0.8, lambda: [other.remove(each.id) for each in containers_of(other, "removed")])
+        with pytest.raises(SandboxLost):
+            sandbox.execute(TREE, Command(script="sleep 30", timeout=40))
+        timer.join()
+    other.close()
+
+
+@pytest.mark.docker
+def test_a_container_that_died_between_two_commands_is_rebuilt(client, image):
+    with opened(client, image, "died") as sandbox:
+        sandbox.execute(TREE, Command(script="true"))
+        for each in containers_of(client, "died"):
+            client.kill(each.id)
+        assert sandbox.execute(TREE, Command(script="cat a")).result.output == b"1"
+
+
+@pytest.mark.docker
+def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, client, image):
+    behind = connect({"DOCKER_HOST": proxy.address})
+    with opened(behind, image, "cut") as sandbox:
+        timer = later(0.8, proxy.cut)
+        with pytest.raises(SandboxLost):
+            sandbox.execute(TREE, Command(script="echo begun; sleep 30", timeout=40))
+        timer.join()
+        assert sandbox.execute(TREE, Command(script="cat a")).result.output == b"1"
+    behind.close()
+    assert containers_of(client, "cut") == ()
+
+
+@pytest.mark.docker
+def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image, monkeypatch):
+    monkeypatch.setattr(engine, "PROMPT", 1.0)
+    client = connect({"DOCKER_HOST": proxy.address})
+    proxy.deaf = True
+    with pytest.raises(SandboxUnavailable, match="cannot look at the image"):
+        client.image(image)
+    client.close()
+
+
+@pytest.mark.docker
+def test_silence_is_not_taken_for_a_cut_connection(client, image, monkeypatch):
+    monkeypatch.setattr(engine, "PROMPT", 1.0)
+    monkeypatch.setattr(engine, "CREATION", 2.0)
+    with opened(client, image) as sandbox:
+        result = sandbox.execute(TREE, Command(script="sleep 3; echo late", timeout=30)).result
+    assert result.output == b"late\n"
+
+
+ORPHAN = """
+import sys
+from sandbox import Command, Limits
+from sandbox.docker import DockerSandbox
+from sandbox.engine import connect
+from sandbox.hardening import Owner
+from tests.sandbox.trees import DictTree
+sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=Owner.current())
+sandbox.execute(DictTree(()), Command(script="true"))
+print("ready", flush=True)
+sandbox.execute(DictTree(()), Command(script="trap '' TERM; sleep 600", timeout=600))
+"""
+
+
+@pytest.mark.docker
+def test_a_killed_owner_leaves_nothing_running_and_the_rest_is_reaped(client, image):
+    arguments = [sys.executable, "-c", ORPHAN, image, "orphan"]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout.readline() == b"ready\n"
+        time.sleep(0.3)
+        (container,) = containers_of(client, "orphan")
+        assert container.status == "running"
+        assert reap(client, Owner.current()) == ()
+        owner.send_signal(signal.SIGKILL)
+    assert gone_soon(client, "orphan")
+    assert container.id in reap(client, Owner.current())
+    assert containers_of(client, "orphan") == ()
+
+
+@pytest.mark.docker
+def test_what_other_machines_own_is_not_reaped(client, image):
+    elsewhere = Owner(pid=2**22 + 1, boot="another machine")
+    container = client.create(harden(client.image(image), Limits(), run_id="elsewhere", owner=elsewhere, seconds=5))
+    try:
+        assert container not in reap(client, Owner.current())
+        assert container in reap(client, replace(Owner.current(), boot="another machine"))
+    finally:
+        client.remove(container)
+
+
+@pytest.mark.docker
+def test_a_container_ends_by_itself_after_its_time(client, image):
+    spec = harden(client.image(image), Limits(), run_id="ttl", owner=Owner.current(), seconds=1)
+    with Container.start(client, spec) as container:
+        state = container.end()
+    assert (state.status, state.exit_code) == ("exited", 137)
+
+
+@pytest.mark.docker
+def test_an_image_that_is_not_there_is_unavailable(client):
+    with opened(client, "sha256:" + "0" * 64) as sandbox, pytest.raises(SandboxUnavailable, match="is gone"):
+        sandbox.execute(TREE, Command(script="true"))
+
+
+def test_an_engine_that_is_not_there_is_unavailable(tmp_path):
+    with pytest.raises(SandboxUnavailable, match="cannot reach the Docker engine") as caught:
+        connect({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert "docker info" in caught.value.hint
+
+
+def test_an_unknown_context_is_refused(tmp_path):
+    with pytest.raises(SandboxUnavailable, match="`nonesuch` does not exist"):
+        connect({"DOCKER_CONTEXT": "nonesuch", "HOME": str(tmp_path)})
+
+
+def test_a_broken_configuration_is_refused(tmp_path):
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text("{")
+    with pytest.raises(SandboxUnavailable, match="cannot read Docker's configuration"):
+        connect({"HOME": str(tmp_path)})
+
+
+def test_an_engine_behind_ssh_is_refused_with_the_way_round():
+    with pytest.raises(SandboxUnavailable) as caught:
+        connect({"DOCKER_HOST": "ssh://builder"})
+    assert "ssh -N -L" in caught.value.hint
+
+
+@pytest.mark.docker
+def test_a_context_is_followed(tmp_path):
+    name = "elsewhere"
+    import hashlib
+
+    meta = tmp_path / ".docker" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    meta.mkdir(parents=True)
+    (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": f"unix://{ENGINE}"}}}))
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"currentContext": name}))
+    client = connect({"HOME": str(tmp_path)})
+    assert client.endpoint.url == f"unix://{ENGINE}"
+    assert client.version()
+    client.close()
+
+
+def test_nothing_of_the_docker_sdk_is_imported_before_it_is_used():
+    code = "import sys, sandbox, sandbox.engine, sandbox.docker, sandbox.local; assert 'docker' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def test_the_engines_way_into_file_systems_is_used_nowhere():
+    words = ("put" + "_archive", "get" + "_archive", "docker" + " cp")
+    sources = [path for room in ("agent", "sandbox") for path in (ROOT / room).rglob("*") if path.is_file()]
+    found = [path for path in sources if any(word.encode() in path.read_bytes() for word in words)]
+    assert (len(sources) > 10, found) == (True, [])
+
+
+def test_the_docker_sdk_is_imported_in_one_file():
+    importing = [
+        path.name
+        for room in ("agent", "sandbox")
+        for path in (ROOT / room).rglob("*.py")
+        if any(line.strip().startswith(("import docker", "from docker")) for line in path.read_text().splitlines())
+    ]
+    assert importing == ["engine.py"]

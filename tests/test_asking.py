@@ -1,0 +1,198 @@
+"""Asking: what is sent, what is waited for, and what each failure becomes."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from agent import events as e
+from agent.asking import Asker
+from agent.errors import ModelProblem, ProviderRefused, UsageProblem
+from agent.events import Outcome
+from agent.loop import run
+from agent.messages import Message, Usage
+from agent.models import ModelError
+from agent.task import Limits
+from tests.kits import TOOLS, USAGE, QueuedModel, World, blocked, folded, open_journal, report, started, turn
+
+USER = Message(role="user", content="Make it work.")
+BUSY = ModelError("rate_limited", "slow down", retryable=True, billed=False)
+
+
+@dataclass
+class Bench:
+    """An asker over a queue of outcomes, with what it waited for and what it asked of the policy of retries."""
+
+    outcomes: list
+    delays: list = field(default_factory=list)
+    slept: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.model = QueuedModel(self.outcomes)
+        self.asker = Asker(model=self.model, tools=TOOLS, delay=self.delay, sleep=self.slept.append)
+
+    def delay(self, error, failures):
+        self.asked.append((error.kind, failures))
+        return self.delays.pop(0) if self.delays else None
+
+
+def ready(*events: e.Event, **setting):
+    return folded(started(**setting), e.Prompted(about=e.Say.PLAN, messages=(USER,)), *events)
+
+
+def test_the_worst_case_is_reserved_before_the_request_is_sent():
+    bench = Bench([turn(text="Hm.")])
+    events = bench.asker.ask(ready())
+    assert isinstance(next(events), e.CallReserved)
+    assert bench.model.requests == []
+    assert isinstance(next(events), e.ModelReplied)
+    assert len(bench.model.requests) == 1
+
+
+def test_the_reply_is_written_down_whole():
+    reply = turn(blocked("no"), text="Hm.", stop="tool_calls")
+    *_, event = Bench([reply]).asker.ask(ready())
+    assert event == e.ModelReplied(message=reply.message, usage=USAGE, stop_reason="tool_calls", request_id="")
+
+
+def test_the_whole_conversation_is_sent_with_the_cap_that_was_reserved():
+    bench = Bench([turn(text="Hm.")])
+    reserved, _ = bench.asker.ask(ready(limits=Limits(tokens=1_500), max_output=32_768))
+    (request,) = bench.model.requests
+    assert (request.messages, request.tools, request.max_tokens) == ((USER,), TOOLS, reserved.max_tokens)
+    assert request.max_tokens < 1_500
+
+
+def test_what_the_budget_does_not_cover_is_not_sent():
+    bench = Bench([])
+    assert [*bench.asker.ask(ready(limits=Limits(tokens=100)))] == [
+        e.BudgetExhausted(reason="the next call could pass the budget of 100 tokens (0 spent)")
+    ]
+    assert bench.model.requests == []
+
+
+def test_a_failure_with_a_wait_is_written_down_and_left_to_the_next_step():
+    bench = Bench([BUSY], delays=[2.5])
+    _, failed = bench.asker.ask(ready())
+    assert failed == e.CallFailed(error="rate_limited", message="slow down", billed=False, wait=2.5)
+    assert bench.asked == [("rate_limited", 1)]
+
+
+def test_the_wait_comes_before_the_next_reservation_and_failures_are_counted():
+    failed = e.CallFailed(error="rate_limited", message="slow down", billed=False, wait=2.5)
+    reserved = e.CallReserved(dollars=0.1, tokens=10, max_tokens=5)
+    bench = Bench([BUSY], delays=[5.0])
+    events = bench.asker.ask(ready(reserved, failed, reserved, failed))
+    assert isinstance(next(events), e.CallReserved)
+    assert bench.slept == [2.5]
+    next(events)
+    assert bench.asked == [("rate_limited", 3)]
+
+
+@pytest.mark.parametrize("ending", ["reply", "session"])
+def test_failures_are_counted_anew_after_a_reply_and_in_a_new_session(ending):
+    failed = e.CallFailed(error="rate_limited", message="slow down", billed=False, wait=2.5)
+    reserved = e.CallReserved(dollars=0.1, tokens=10, max_tokens=5)
+    reply = e.ModelReplied(message=Message(role="assistant", content="Hm."), usage=None, stop_reason="stop")
+    fresh = reply if ending == "reply" else e.SessionStarted(pid=1, version="0")
+    bench = Bench([BUSY], delays=[5.0])
+    list(bench.asker.ask(ready(reserved, failed, fresh)))
+    assert bench.slept == [0.0]
+    assert bench.asked == [("rate_limited", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "exit_code"),
+    [
+        ("auth", ProviderRefused, 7),
+        ("quota", ProviderRefused, 7),
+        ("filtered", ProviderRefused, 7),
+        ("refused", UsageProblem, 2),
+        ("rate_limited", ModelProblem, 5),
+        ("overloaded", ModelProblem, 5),
+        ("transport", ModelProblem, 5),
+        ("empty", ModelProblem, 5),
+    ],
+)
+def test_a_failure_without_another_attempt_is_written_down_and_then_raised(kind, error, exit_code):
+    bench = Bench([ModelError(kind, "so it is", hint="do this")])
+    events = bench.asker.ask(ready())
+    next(events)
+    assert next(events) == e.CallFailed(error=kind, message="so it is", billed=True, wait=None)
+    with pytest.raises(error, match="so it is") as raised:
+        next(events)
+    assert type(raised.value) is error
+    assert (raised.value.hint, raised.value.exit_code) == ("do this", exit_code)
+
+
+def test_a_failure_without_a_hint_says_that_the_run_can_be_resumed():
+    with pytest.raises(ModelProblem) as raised:
+        list(Bench([ModelError("transport", "cut off")]).asker.ask(ready()))
+    assert raised.value.hint == "resume the run later: nothing is lost"
+
+
+def test_a_conversation_that_overflows_the_context_ends_the_run_without_an_error():
+    bench = Bench([ModelError("overflow", "300000 tokens", billed=False)])
+    *_, failed, exhausted = bench.asker.ask(ready())
+    assert failed.error == "overflow"
+    assert exhausted == e.BudgetExhausted(reason="the conversation does not fit the model's context: 300000 tokens")
+
+
+def test_an_error_of_ours_is_not_taken_for_the_models():
+    class Broken:
+        name = "broken"
+
+        def complete(self, request):
+            raise ZeroDivisionError
+
+    asker = Asker(model=Broken(), tools=(), delay=lambda _e, _n: 1.0, sleep=lambda _s: None)
+    with pytest.raises(ZeroDivisionError):
+        list(asker.ask(ready()))
+
+
+# In the loop
+
+
+RED = World(reports={"base": report(a="failed")})
+
+
+def ask_in_the_loop(path, bench, **setting):
+    with open_journal(path) as journal:
+        if not journal.entries:
+            journal.append(started(**setting))
+        outcome = run(journal, replace(RED.kit(), ask=bench.asker.ask))
+        return outcome, journal.entries
+
+
+def test_a_run_waits_out_a_busy_provider_and_pays_for_the_reply_alone(tmp_path):
+    bench = Bench([BUSY, BUSY, turn(blocked("no"))], delays=[1.0, 2.0])
+    outcome, entries = ask_in_the_loop(tmp_path / "journal.jsonl", bench)
+    assert outcome is Outcome.BLOCKED
+    assert bench.slept == [0.0, 1.0, 2.0]
+    spent = folded(*[entry.event for entry in entries]).spent
+    assert (spent.calls, spent.tokens, spent.usage) == (3, USAGE.prompt + USAGE.completion, USAGE)
+
+
+def test_a_run_that_gave_up_is_taken_up_again_without_waiting(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    failing = Bench([BUSY, BUSY], delays=[1.0])
+    with pytest.raises(ModelProblem):
+        ask_in_the_loop(path, failing)
+    bench = Bench([turn(blocked("no"))])
+    assert ask_in_the_loop(path, bench)[0] is Outcome.BLOCKED
+    assert bench.slept == [0.0]
+
+
+def test_calls_that_are_billed_and_fail_spend_the_budget_until_it_ends(tmp_path):
+    bench = Bench([ModelError("transport", "cut off") for _ in range(50)], delays=[0.0] * 50)
+    outcome, entries = ask_in_the_loop(tmp_path / "journal.jsonl", bench, limits=Limits(dollars=0.02))
+    assert outcome is Outcome.OUT_OF_BUDGET
+    spent = folded(*[entry.event for entry in entries]).spent
+    assert 0.015 < spent.dollars <= 0.02
+    assert spent.usage == Usage()
+    assert len(bench.model.requests) == spent.calls
+
+
+def test_an_overflow_is_the_end_of_the_run(tmp_path):
+    bench = Bench([ModelError("overflow", "300000 tokens", billed=False)])
+    assert ask_in_the_loop(tmp_path / "journal.jsonl", bench)[0] is Outcome.OUT_OF_BUDGET
