@@ -17,8 +17,8 @@ def test_half_an_hour_counts():
     assert hours_by_person([calendar(ada="09:00-10:30", grace="11:00-11:45")]) == {"ada": 1.5, "grace": 0.75}
 
 
-def test_a_quarter_is_the_smallest_part():
-    assert hours_by_person([calendar(ada="09:00-09:20", grace="10:00-10:10")]) == {"ada": 0.25, "grace": 0.25}
+def test_a_quarter_that_was_begun_counts():
+    assert hours_by_person([calendar(ada="09:00-09:20", grace="10:00-10:10")]) == {"ada": 0.5, "grace": 0.25}
 
 
 def test_nothing_booked_is_nothing_to_report():

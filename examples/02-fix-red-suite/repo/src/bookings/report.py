@@ -4,7 +4,7 @@ from collections import defaultdict
 
 
 def hours_by_person(calendars):
-    """Hours that each person has booked, over all calendars, in quarters of an hour."""
+    """Hours that each person has booked, over all calendars, in quarters that were begun."""
     hours = defaultdict(float)
     for calendar in calendars:
         for booking in calendar.bookings:
