@@ -14,7 +14,7 @@ from agent.testreport import Status, TestCase, TestReport
 from agent.text import decode, excerpt, sanitise
 from sandbox import Command, ExecResult
 
-__all__ = ["Bench", "build_script", "test_command", "to_report"]
+__all__ = ["Bench", "after_build", "build_script", "test_command", "to_report"]
 
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
@@ -95,6 +95,14 @@ def build_script(recipe: Recipe) -> str:
         return ""
     failed = f'{{ cat "$GREENWARD_OUT/build.log"; echo >"$GREENWARD_OUT/{BUILD_FAILED}"; exit 1; }}'
     return f'( {recipe.build}\n) >"$GREENWARD_OUT/build.log" 2>&1 || {failed}'
+
+
+def after_build(recipe: Recipe, script: str) -> str:
+    """`script` as it stands, run where the project is built; that the build failed is said, and ends nothing."""
+    if not recipe.build:
+        return script
+    log = '"$GREENWARD_OUT/build.log"'
+    return f"( {recipe.build}\n) >{log} 2>&1 || {{ echo 'The build failed:'; tail -n 20 {log}; }}\n{script}"
 
 
 def to_report(result: ExecResult) -> TestReport:

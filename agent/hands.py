@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import events as e
-from agent.bench import Bench
+from agent.bench import Bench, after_build
 from agent.edits import Edit
 from agent.place import Place
 from agent.state import Phase, RunState
@@ -49,7 +49,8 @@ class RunHands:
         return self.workspace.edit(tree, edits, self.place.seal(self.state))
 
     def execute(self, tree: str, script: str, timeout: float) -> Execution:
-        command = Command(script=script, timeout=timeout, cwd=self.state.started.task.cwd)
+        recipe = self.place.recipe(tree, self.state)
+        command = Command(script=after_build(recipe, script), timeout=timeout, cwd=self.state.started.task.cwd)
         return self.place.execute(self.state, tree, command)
 
     def run_tests(self, tree: str, selection: Sequence[str]) -> tuple[TestReport, str]:
