@@ -31,9 +31,9 @@ PRETENDED = (
     "POETRY_DYNAMIC_VERSIONING_BYPASS",
 )
 
+# A shell's `set -e` does not hold in what stands before `&&` or `||`: each step that may fail says so itself.
 SCRIPT = """\
 (
-set -e
 prefix="${{GREENWARD_BUILD:-/build}}"
 inputs() {{
     for name in {inputs}; do [ ! -f "$name" ] || cat "$name"; done
@@ -44,17 +44,16 @@ before=$(inputs | sha256sum)
 [ "$(cat "$prefix/.inputs" 2>/dev/null)" != "$before" ] || exit 0
 rm -rf "$prefix/lib" "$prefix/bin" "$prefix/egg" "$prefix/.inputs"
 egg="$prefix/egg"
-mkdir -p "$egg"
+mkdir -p "$egg" || exit
 printf '[egg_info]\\negg_base = %s\\n[build]\\nbuild_base = %s\\n' "$egg" "$egg" > "$egg/distutils.cfg"
 export DIST_EXTRA_CONFIG="$egg/distutils.cfg"
 [ -e .pdm-build ] || leftover=.pdm-build
 {exports}
 python -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir --no-warn-script-location \\
-    --no-index --no-deps --no-build-isolation --use-pep517 --prefix "$prefix" -e .
+    --no-index --no-deps --no-build-isolation --use-pep517 --prefix "$prefix" -e . || exit
 [ -z "${{leftover:-}}" ] || rm -rf "$leftover"
 inputs | sha256sum > "$prefix/.inputs"
-)
-"""
+)"""
 
 
 def is_package(project: Project) -> bool:

@@ -93,6 +93,10 @@ class Recipe:
             digest.update(b"%d:" % len(part) + part)
         return digest.hexdigest()
 
+    def script(self, command: str | None = None) -> str:
+        """Shell that builds and then runs `command`, or the tests; a build that fails ends it with its exit code."""
+        return f"{self.build} || exit\n{command or self.test}" if self.build else command or self.test
+
     def for_tree(
         self,
         project: Project,

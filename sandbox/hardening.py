@@ -91,7 +91,7 @@ def _environment(image: Image) -> dict[str, str]:
         "HOME": "/tmp/home",  # noqa: S108  (the container's)
         "USER": "greenward",
         "LANG": "C.UTF-8",
-        "PATH": f"/build/bin:/opt/greenward/bin:{image.environment.get('PATH') or PATH}",
+        "PATH": f"/opt/greenward/bin:/build/bin:{image.environment.get('PATH') or PATH}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PIP_NO_INDEX": "1",

@@ -115,6 +115,7 @@ class LocalSandbox:
             "HOME": str(place.top / "home"),
             "TMPDIR": str(place.top / "tmp"),
             "GREENWARD_OUT": str(place.out),
+            "GREENWARD_BUILD": str(place.top / "build"),
             "PATH": f"{place.top / 'build' / 'bin'}:{self._path}",
             "USER": "greenward",
             "LANG": "C.UTF-8",

@@ -50,11 +50,11 @@ class LocalEngine:
                     done.touch()
         return Environment(id=str(directory), origin="local", cached=cached, seconds=time.monotonic() - began)
 
-    def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
+    def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:  # noqa: ARG002  (no labels)
         """A sandbox in `environment`; it isolates nothing."""
         from sandbox.local import LocalSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
 
-        return LocalSandbox(Path(environment.id), limits=limits, run_id=run_id)
+        return LocalSandbox(path=f"{environment.id}/bin:{self._host.get('PATH', '')}", limits=limits)
 
     def _make(self, setup: Setup, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)

@@ -82,8 +82,9 @@ class DockerEngine:
     def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
         """A sandbox in `environment`, whose containers are labelled with `run_id`."""
         from sandbox.docker import DockerSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
+        from sandbox.hardening import Owner  # noqa: PLC0415
 
-        return DockerSandbox(self._client, image=environment.id, limits=limits, run_id=run_id)
+        return DockerSandbox(self._client, environment.id, limits=limits, run_id=run_id, owner=Owner.current())
 
     def _cached(self, key: str) -> str | None:
         image = self._client.image(_reference(key))
