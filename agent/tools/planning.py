@@ -49,7 +49,10 @@ class SubmitPlan:
         tuple[str, ...],
         Field(description="Third-party packages needed to run or to test, as `click>=8`; none if not needed."),
     ] = ()
-    setup: Annotated[str, Field(description="Command that prepares the checked-out project, run offline before the tests; mostly empty.")] = ""
+    setup: Annotated[
+        str,
+        Field(description="Command that prepares the checked-out project, run offline before the tests; mostly empty."),
+    ] = ""
     test: Annotated[str, Field(description="Command that runs the tests; empty for the project's own.")] = ""
 
 
