@@ -13,6 +13,8 @@ __all__ = ["cache_directory", "open_engine"]
 def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
     """The engine `docker` or `local`, with `host` as the variables of the host's process.
 
+    Containers whose owner on this machine is gone are removed first.
+
     Raises:
         SandboxUnavailable: it does not answer.
     """
@@ -22,11 +24,14 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
 
         yield LocalEngine(host=host, cache=cache / "environments")
         return
+    from sandbox.container import reap  # noqa: PLC0415
     from sandbox.engine import connect  # noqa: PLC0415
+    from sandbox.hardening import Owner  # noqa: PLC0415
     from sandbox.setup import DockerEngine  # noqa: PLC0415
 
     client = connect(host)
     try:
+        reap(client, Owner.current())
         yield DockerEngine(client, host=host, cache=cache)
     finally:
         client.close()

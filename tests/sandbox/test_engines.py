@@ -1,0 +1,42 @@
+"""The engine that was asked for, and no other."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox import SandboxUnavailable
+from sandbox.engines import cache_directory, open_engine
+
+
+def docker(*arguments):
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.docker
+def test_opening_the_engine_removes_what_dead_processes_left(request, image):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    left, kept = (
+        docker("create", "--label", f"greenward.owner={pid}", "--label", f"greenward.boot={boot}", image, "true")
+        for pid in (gone.pid, os.getpid())
+    )
+    request.addfinalizer(lambda: docker("rm", "--force", kept))
+    with open_engine("docker", {"PATH": os.environ["PATH"]}):
+        containers = docker("ps", "--all", "--quiet", "--no-trunc").splitlines()
+    assert left not in containers
+    assert kept in containers
+
+
+def test_no_engine_is_an_error_and_never_another_engine(tmp_path):
+    host = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
+    with pytest.raises(SandboxUnavailable) as caught, open_engine("docker", host):
+        pass
+    assert caught.value.hint
+
+
+def test_the_cache_is_where_the_host_says_or_below_the_home():
+    assert str(cache_directory({"XDG_CACHE_HOME": "/c", "HOME": "/h"})) == "/c/greenward"
+    assert str(cache_directory({"XDG_CACHE_HOME": "relative", "HOME": "/h"})) == "/h/.cache/greenward"
