@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+
+class _Ended(Exception):
+    """The user or the reader of the output ended the command; typer would answer to that itself, without a word."""
+
+
+class _Group(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise _Ended from error
+
+
 app = typer.Typer(
     name="greenward",
+    cls=_Group,
     help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
     " inside a budget. Your checkout stays as it is until you accept.",
     no_args_is_help=True,
@@ -267,9 +281,9 @@ def main() -> None:
         app()
     except (GreenwardError, SandboxError) as error:
         _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
-    except KeyboardInterrupt:
-        _fail("interrupted", "`greenward resume` goes on from here; nothing is lost", 130)
-    except BrokenPipeError:
+    except (_Ended, KeyboardInterrupt, BrokenPipeError) as ended:
+        if not isinstance(ended.__cause__ or ended, BrokenPipeError):
+            _fail("interrupted", "`greenward resume` goes on from here; nothing is lost", 130)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 

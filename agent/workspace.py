@@ -86,10 +86,13 @@ class Workspace:
         """The workspace of a new repository in `path`, which is made if it is missing.
 
         Raises:
-            UsageProblem: there is something in it already.
+            UsageProblem: it cannot be made, or there is something in it already.
         """
-        path.mkdir(parents=True, exist_ok=True)
-        if not path.is_dir() or any(entry.name != ".git" for entry in path.iterdir()):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageProblem(f"{path} cannot be made: {error.strerror}", hint="name another directory") from error
+        if any(entry.name != ".git" for entry in path.iterdir()):
             raise UsageProblem(f"{path} is not empty", hint="name a directory that is empty or does not exist")
         if not (path / ".git").exists():
             with Git(path.resolve() / ".git", environment=environment or {}) as git:

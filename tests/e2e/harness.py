@@ -10,16 +10,38 @@ from pathlib import Path
 
 from agent.events import Event
 from agent.journal import Entry, read_entries
+from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
+from agent.state import fold
 from tests.gitrepo import git
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-of-the-tests-0123456789abcdef"
 PRICES = {"GREENWARD_PRICES_INPUT": "0.48", "GREENWARD_PRICES_CACHED": "0.08", "GREENWARD_PRICES_OUTPUT": "2.0"}
-CACHE = "greenward-e2e-cache"
 LOCAL = ("--sandbox", "local", "--setup", "true", "--test", f"{sys.executable} -m pytest -q -p no:cacheprovider")
 """Runs in no container, with the pytest of these tests: quick, and needs neither an engine nor a network."""
 PATIENCE = 240.0
+RED = {
+    "sums.py": "def add(a, b):\n    return a - b\n\n\ndef double(a):\n    return a + a\n",
+    "tests/test_sums.py": """\
+from sums import add, double
+
+
+def test_add():
+    assert add(2, 3) == 5
+
+
+def test_add_nothing():
+    assert add(0, 4) == 4
+
+
+def test_double():
+    assert double(4) == 8
+""",
+    ".gitignore": "__pycache__/\n",
+}
+"""Two tests fail for one reason."""
+WORSE, RIGHT = "def add(a, b):\n    return a or b\n", "def add(a, b):\n    return a + b\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +91,29 @@ def ended(process: subprocess.Popen[str]) -> Ran:
         out, err = process.communicate()
         raise AssertionError(f"it did not end:\n{err}\n{out}") from None
     return Ran(code=process.returncode, out=out, err=err)
+
+
+def plan(summary: str = "Add instead of subtracting", **more: object) -> ScriptedReply:
+    """A reply that hands in a plan."""
+    return say("", call("submit_plan", summary=summary, steps=["Mend it"], **more))
+
+
+def writes(text: str, content: str, *, expect: tuple[str, ...] = (), path: str = "sums.py") -> ScriptedReply:
+    """A reply that replaces what `add` is, and runs the tests."""
+    code = content + RED["sums.py"][RED["sums.py"].index("\n\ndef double") :] if path == "sums.py" else content
+    return say(text, call("write_file", path=path, content=code), call("run_tests"), expect=expect)
+
+
+def mending() -> Script:
+    """Fails once, then mends `RED`; where nothing isolates the tests, that is as far as it gets."""
+    return Script(
+        replies=(
+            plan(),
+            writes("A first try.", WORSE, expect=("The plan is accepted",)),
+            writes("It has to add.", RIGHT, expect=("Tests: 1 failed, 2 passed", "test_add")),
+            say("", call("finish", status="done"), expect=("nothing isolated them",)),
+        )
+    )
 
 
 def greenward(*arguments: object, environment: Mapping[str, str], cwd: Path | None = None) -> Ran:
@@ -125,3 +170,13 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) ->
 def lines_written(repository: Path) -> int:
     """How many whole lines the journal of the one run has; 0 without one."""
     return sum(path.read_bytes().count(b"\n") for path in journals(repository))
+
+
+def billed(server: ScriptedServer, repository: Path) -> float:
+    """Dollars that the provider would bill, by its own count of tokens."""
+    return round(entries(repository)[0].event.prices.cost(server.billed), 9)
+
+
+def told(repository: Path) -> float:
+    """Dollars that the run says it has spent."""
+    return round(fold(entries(repository)).spent.dollars, 9)
