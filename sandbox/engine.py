@@ -54,12 +54,6 @@ class Client:
         with self._call("ask for the engine's version", PROMPT):
             return str(self._api.version(api_version=False)["Version"])
 
-    def info(self) -> Mapping[str, object]:
-        """What the engine says of itself and its host."""
-        with self._call("ask for the engine's state", PROMPT):
-            info: Mapping[str, object] = self._api.info()
-            return info
-
     # Images
 
     def image(self, reference: str) -> Image | None:
@@ -83,12 +77,6 @@ class Client:
         """Take a name from an image, and the image with its last name."""
         with self._call(f"remove the image `{reference}`", CREATION):
             self._api.remove_image(reference)
-
-    def images(self, label: str) -> tuple[Image, ...]:
-        """All images that carry `label` (`name` or `name=value`)."""
-        with self._call("list images", PROMPT):
-            ids = {found["Id"] for found in self._api.images(filters={"label": label})}
-        return tuple(image for image in map(self.image, sorted(ids)) if image)
 
     def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
         """Make an image of a root file system's tar, like `docker import`, and return its id."""
@@ -217,12 +205,6 @@ class Client:
         """Start a created container."""
         with self._call("start a container", CREATION):
             self._api.start(container)
-
-    def exec(self, container: str, command: Sequence[str]) -> Stream:
-        """Start one more process in a container; its standard input, output and error."""
-        with self._call("start a process in a container", CREATION, SandboxLost):
-            made = self._api.exec_create(container, list(command), stdin=True)
-            return Stream(self._api.exec_start(made["Id"], socket=True))
 
     def kill(self, container: str) -> None:
         """Kill all of a container; one that is gone or stopped already is left as it is."""
