@@ -57,7 +57,7 @@ def test_an_images_own_settings_have_no_say(client, build):
         )
     wanted = "GREENWARD_OUT HOME HOSTNAME LANG OLDPWD PATH PIP_NO_INDEX PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED USER"
     assert names.decode() == wanted
-    assert paths == b"/build/bin:/opt/greenward/bin:/image/bin:/usr/bin:/bin /tmp/home"
+    assert paths == b"/opt/greenward/bin:/build/bin:/image/bin:/usr/bin:/bin /tmp/home"
     assert (directory, content) == (b"/work", b"1")
     assert int(user) >= 20_000
 
