@@ -50,7 +50,7 @@ export DIST_EXTRA_CONFIG="$egg/distutils.cfg"
 [ -e .pdm-build ] || leftover=.pdm-build
 {exports}
 python -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir --no-warn-script-location \\
-    --no-index --no-deps --no-build-isolation --use-pep517 --prefix "$prefix" -e . || exit
+    --no-index --no-deps --no-build-isolation --use-pep517 --ignore-installed --prefix "$prefix" -e . || exit
 [ -z "${{leftover:-}}" ] || rm -rf "$leftover"
 inputs | sha256sum > "$prefix/.inputs"
 )"""

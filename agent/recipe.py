@@ -8,6 +8,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from agent.build import build_requirements, build_script, is_package
 from agent.locks import LOCKS, constraints
@@ -153,13 +154,14 @@ def recipe_for(
     settings = settings or Settings()
     test = settings.test or test_command(project)
     package = is_package(project)
-    needs = _gathered(project, declaration(project), metadata) + _planned(extra)
+    declared = declaration(project)
+    needs = _gathered(project, declared, metadata) + _planned(extra)
     needs += Needs(build=build_requirements(project)) if package else Needs()
     needs += _runner(project, needs, test)
     build = settings.build
     if build is None:
         build = build_script(version or _stated_version(project)) if package else ""
-    files = _files(needs)
+    files = _files(needs, canonicalize_name(declared.name) if package else "")
     script = "sh .greenward/install.sh"
     if settings.setup is not None:
         script = settings.setup
@@ -232,7 +234,11 @@ def _runner(project: Project, needs: Needs, test: str) -> Needs:
     return Needs(requirements=tuple(name for name in wanted if name not in needs.names()))
 
 
-def _files(needs: Needs) -> dict[str, bytes]:
+def _files(needs: Needs, own_name: str) -> dict[str, bytes]:
+    """The lists of what is to be installed, and the script that does it.
+
+    The project itself goes again, should a dependency have brought a release of it: what is tested is the tree.
+    """
     pinned = [line for line in needs.constraints if not line.startswith("-") and "@" not in line and "[" not in line]
     lists = {"build.txt": needs.build, "constraints.txt": pinned, "requirements.txt": needs.requirements}
     files = {f".greenward/{name}": "".join(f"{line}\n" for line in lines).encode() for name, lines in lists.items()}
@@ -241,6 +247,8 @@ def _files(needs: Needs) -> dict[str, bytes]:
         files[f".greenward/locked-{number}.txt"] = text.encode()
         calls.append(f'python -m pip install -r "$here/locked-{number}.txt"')
     calls.append('python -m pip install -c "$here/constraints.txt" -r "$here/requirements.txt"')
+    if re.fullmatch(r"[a-z0-9-]+", own_name) and own_name != "pip":
+        calls.append(f"python -m pip uninstall -y {own_name}")
     lines = ["set -e", 'here=$(dirname "$0")', *calls]
     files[".greenward/install.sh"] = "".join(f"{line}\n" for line in lines).encode()
     return files

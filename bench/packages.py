@@ -41,7 +41,7 @@ PACKAGES = {
     "packaging": "26.3",
     "humanize": "4.17.0",
     "cachetools": "8.0.1",
-    "markupsafe": "3.0.4",
+    "more-itertools": "11.2.1",
     "h11": "0.16.0",
 }
 SECONDS = 600.0

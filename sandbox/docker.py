@@ -33,6 +33,7 @@ KILLED = 137
 WARM_SECONDS = 6 * 3600.0
 MARGIN_SECONDS = 600.0
 TRANSFER_SECONDS = 120.0
+LEAVING_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class DockerSandbox:
             if ran.code is None or ran.died:
                 return _result(ran, kept)
             files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
-            channel.leave(Deadline(TRANSFER_SECONDS))
+            channel.leave(Deadline(LEAVING_SECONDS))
             state = container.end()
             if state.exit_code != ran.code:
                 raise SandboxLost(f"the command ended with {ran.code}, but its container with {state.exit_code}")

@@ -9,11 +9,11 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import IO, Any
 
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
 from sandbox.endpoint import Endpoint, resolve
+from sandbox.records import ContainerSpec, ContainerState, Image, Labelled
 from sandbox.stream import Stream
 
 __all__ = ["Client", "ContainerSpec", "ContainerState", "Image", "Labelled", "connect"]
@@ -25,68 +25,6 @@ CREATION = 120.0
 TRANSFER = 900.0
 """Seconds without a byte while an image comes in."""
 LOG_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """What is known of an image on the engine."""
-
-    id: str
-    architecture: str
-    environment: Mapping[str, str]
-    labels: Mapping[str, str]
-    volumes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSpec:
-    """All that a container is created with. Sizes are bytes."""
-
-    image: str
-    entrypoint: tuple[str, ...]
-    environment: Mapping[str, str]
-    removed_environment: tuple[str, ...]
-    """Variables of the image that the container is not to have."""
-    user: str
-    working_directory: str
-    hostname: str
-    labels: Mapping[str, str]
-    tmpfs: Mapping[str, str]
-    network: str
-    memory: int
-    memory_and_swap: int
-    nano_cpus: int
-    pids: int
-    ulimits: Mapping[str, int]
-    read_only: bool
-    dropped_capabilities: tuple[str, ...]
-    security_options: tuple[str, ...]
-    init: bool
-    log_driver: str
-    ipc: str
-    shared_memory: int
-    binds: tuple[str, ...] = ()
-    runtime: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerState:
-    """How a container is; `exit_code` is None while it runs."""
-
-    status: str
-    exit_code: int | None
-    out_of_memory: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
-    """A container that carries a label."""
-
-    id: str
-    status: str
-    created: float
-    """Seconds since the epoch, by the engine's clock."""
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def connect(environment: Mapping[str, str]) -> "Client":
@@ -116,12 +54,6 @@ class Client:
         with self._call("ask for the engine's version", PROMPT):
             return str(self._api.version(api_version=False)["Version"])
 
-    def info(self) -> Mapping[str, object]:
-        """What the engine says of itself and its host."""
-        with self._call("ask for the engine's state", PROMPT):
-            info: Mapping[str, object] = self._api.info()
-            return info
-
     # Images
 
     def image(self, reference: str) -> Image | None:
@@ -145,12 +77,6 @@ class Client:
         """Take a name from an image, and the image with its last name."""
         with self._call(f"remove the image `{reference}`", CREATION):
             self._api.remove_image(reference)
-
-    def images(self, label: str) -> tuple[Image, ...]:
-        """All images that carry `label` (`name` or `name=value`)."""
-        with self._call("list images", PROMPT):
-            ids = {found["Id"] for found in self._api.images(filters={"label": label})}
-        return tuple(image for image in map(self.image, sorted(ids)) if image)
 
     def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
         """Make an image of a root file system's tar, like `docker import`, and return its id."""
@@ -279,12 +205,6 @@ class Client:
         """Start a created container."""
         with self._call("start a container", CREATION):
             self._api.start(container)
-
-    def exec(self, container: str, command: Sequence[str]) -> Stream:
-        """Start one more process in a container; its standard input, output and error."""
-        with self._call("start a process in a container", CREATION, SandboxLost):
-            made = self._api.exec_create(container, list(command), stdin=True)
-            return Stream(self._api.exec_start(made["Id"], socket=True))
 
     def kill(self, container: str) -> None:
         """Kill all of a container; one that is gone or stopped already is left as it is."""

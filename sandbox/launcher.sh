@@ -33,7 +33,6 @@ missing() {
     [ "$(printf abc | dd bs=2 count=1 iflag=fullblock status=none)" = ab ] || printf ' dd'
     [ "$(printf abc | head -c 1)" = a ] || printf ' head'
     [ "$(printf abc | tail -c 1)" = c ] || printf ' tail'
-    sleep 0.001 || printf ' sleep'
     [ -p "$own/pipe" ] || printf ' mkfifo'
 }
 
@@ -90,6 +89,12 @@ survivors() {
     done
 }
 
+# Sets `now` to hundredths of seconds.
+now() {
+    read -r now _ </proc/uptime
+    now=${now%.*}${now#*.}
+}
+
 # Nothing can fork while all are stopped, so that one pass gets everything.
 slay() {
     kill -s STOP -- -1
@@ -98,9 +103,14 @@ slay() {
     kill -s CONT -- -1
 }
 
-# Ends the command when the host says so, or is gone.
+# Ends the command when the host says so, or is gone. Any other request comes from a host that was told of an end that
+# is none.
 watch() {
-    read -r _ <&3
+    read -r word _ <&3
+    case $word in
+        stop | '') ;;
+        *) kill -s KILL $$ ;;
+    esac
     read -r self _ </proc/self/stat
     known="$known$limiter $self "
     slay
@@ -121,10 +131,12 @@ run() {
     code=$?
     known="$known$limiter $watcher "
     survivors
-    for pause in 0.01 0.03 0.06 0.2; do
-        [ -z "$alive" ] && break
-        sleep $pause
+    now
+    end=$((now + 30))
+    # Without a `sleep`: where a command has used up the processes, a shell that has to fork ends.
+    while [ -n "$alive" ] && [ "$now" -lt "$end" ]; do
         survivors
+        now
     done
     outlived=0
     [ -z "$alive" ] || { outlived=1 && slay; }

@@ -155,7 +155,7 @@ class _Place:
     """A temporary directory that holds a tree, and what belongs to it."""
 
     def __init__(self) -> None:
-        self.top = Path(tempfile.mkdtemp(prefix="greenward-"))
+        self.top = Path(tempfile.mkdtemp(prefix="greenward-local-"))
         self.root = self.top / "work"
         self.out = self.top / "out"
         for name in ("work", "out", "tmp", "home", "build/bin"):

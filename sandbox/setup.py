@@ -44,10 +44,13 @@ QUIET = {
 }
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS")
 PTH = (
-    "import os, site, sys; site.addsitedir(os.path.join(os.environ.get('GREENWARD_BUILD', '/build'), 'lib', "
-    "'python%d.%d' % sys.version_info[:2], 'site-packages'))\n"
+    "import os, site, sys; built = os.path.join(os.environ.get('GREENWARD_BUILD', '/build'), 'lib', "
+    "'python%d.%d' % sys.version_info[:2], 'site-packages'); end = len(sys.path); site.addsitedir(built); "
+    "own = next((n for n, path in enumerate(sys.path) if path.endswith('site-packages')), end); "
+    "sys.path[own:] = sys.path[end:] + sys.path[own:end]\n"
 )
-"""Makes what a build installs into the run's own writable place visible, although the environment is read-only."""
+"""Makes what a build installs into the run's own writable place visible, although the environment is read-only; it goes
+before the environment, which may hold a release of the very project (as a dependency of its test runner's)."""
 NEUTRAL = 'ENTRYPOINT ["sh", "-c", "exec \\"$@\\"", "sh"]'
 """Runs what it is given. A commit cannot clear the entry point, which is that of the setup's container."""
 MAIN = Path(__file__).with_name("setup.sh")

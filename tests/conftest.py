@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,21 @@ def _engine_answers() -> bool:
         bool(shutil.which("docker"))
         and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
     )
+
+
+def pytest_sessionstart(session):
+    """Make the base image before the workers start, or each of them would make it in its own private home."""
+    if hasattr(session.config, "workerinput") or not _engine_answers():
+        return
+    from sandbox.engine import connect
+    from sandbox.images import base_image
+
+    client = connect(os.environ)
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            base_image(client, None, host=os.environ, cache=Path(directory), say=lambda line: print(line, flush=True))
+    finally:
+        client.close()
 
 
 def pytest_collection_modifyitems(items):

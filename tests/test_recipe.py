@@ -380,6 +380,18 @@ def test_the_build_pretends_the_tags_version_or_that_of_the_source_distribution(
     assert "SETUPTOOLS_SCM_PRETEND_VERSION=3.1\n" in recipe_for(project(files)).build
 
 
+def test_a_release_of_the_project_that_a_dependency_brings_is_removed_again():
+    recipe = recipe_for(project({"pyproject.toml": '[build-system]\nrequires = []\n[project]\nname = "My.Package"\n'}))
+    assert recipe.setup.files[".greenward/install.sh"].endswith(b"\npython -m pip uninstall -y my-package\n")
+
+
+def test_a_build_that_fails_ends_the_script_before_the_tests():
+    recipe = recipe_for(project({"setup.py": ""}))
+    assert recipe.script() == f"{recipe.build} || exit\npython -m pytest"
+    assert recipe.script("ls") == f"{recipe.build} || exit\nls"
+    assert recipe_for(project()).script("ls") == "ls"
+
+
 def test_the_plans_dependencies_are_added_and_nonsense_is_named():
     recipe = recipe_for(project(), extra=["typer>=0.12", "--index-url https://evil.example"])
     assert installed(recipe) == ["typer>=0.12", "pytest"]

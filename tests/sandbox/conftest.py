@@ -1,8 +1,4 @@
-import os
-
 import pytest
-
-IMAGE = os.environ.get("GREENWARD_TEST_IMAGE", "greenward-base:dev")
 
 
 @pytest.fixture
@@ -15,8 +11,7 @@ def client():
 
 
 @pytest.fixture
-def image(client):
-    found = client.image(IMAGE)
-    if found is None:
-        pytest.fail(f"the engine has no image `{IMAGE}`: name one in GREENWARD_TEST_IMAGE")
-    return found.id
+def image(client, tmp_path):
+    from sandbox.images import base_image
+
+    return base_image(client, None, host={}, cache=tmp_path, say=str).id

@@ -5,7 +5,8 @@ import secrets
 
 import pytest
 
-from sandbox.contract import BEHAVIOURS, Bench
+from sandbox.bench import Bench
+from sandbox.contract import BEHAVIOURS
 from sandbox.docker import DockerSandbox
 from sandbox.hardening import Owner
 from sandbox.local import KNOWN_GAPS, LocalSandbox

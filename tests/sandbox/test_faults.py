@@ -2,13 +2,13 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +129,37 @@ def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image,
     assert containers_of(client, f"killed-{method}") == ()
 
 
+FORGERY = r"""
+import os, re, sys
+launcher = os.getppid()
+with open(f"/proc/{launcher}/status") as status:
+    assert "Name:\tsh" in status.read()
+with open(f"/proc/{launcher}/maps") as maps:
+    spans = [line.split()[0].split("-") for line in maps if "heap" in line or "stack" in line]
+with open(f"/proc/{launcher}/mem", "rb") as memory:
+    found = b""
+    for start, end in spans:
+        memory.seek(int(start, 16))
+        found += memory.read(int(end, 16) - int(start, 16))
+mark = re.findall(rb"mark=([0-9a-f]{32})", found)[-1]
+with open(f"/proc/{launcher}/fd/5", "wb") as output:
+    output.write(b"all is well\n" + mark)
+with open(f"/proc/{launcher}/fd/1", "wb") as replies:
+    replies.write(b"\n" + mark + b" 0 0 0\n")
+sys.exit(1)
+"""
+
+
+@pytest.mark.docker
+def test_a_forged_exit_code_is_contradicted_by_the_container(client, image):
+    command = Command(script=f"exec python3 -c '{FORGERY}'", timeout=60)
+    with (
+        opened(client, image) as sandbox,
+        pytest.raises(SandboxLost, match=r"ended with 0, but its container with 1(37)?$"),
+    ):
+        sandbox.execute_fresh(TREE, command)
+
+
 @pytest.mark.docker
 def test_a_container_removed_from_outside_is_lost(client, image):
     with opened(client, image, "removed") as sandbox:
@@ -180,13 +211,14 @@ def test_silence_is_not_taken_for_a_cut_connection(client, image, monkeypatch):
 
 
 ORPHAN = """
-import sys
+import os, sys
 from sandbox import Command, Limits
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.hardening import Owner
 from tests.sandbox.trees import DictTree
-sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=Owner.current())
+owner = Owner(pid=os.getpid(), boot=sys.argv[3])
+sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=owner)
 sandbox.execute(DictTree(()), Command(script="true"))
 print("ready", flush=True)
 sandbox.execute(DictTree(()), Command(script="trap '' TERM; sleep 600", timeout=600))
@@ -195,26 +227,29 @@ sandbox.execute(DictTree(()), Command(script="trap '' TERM; sleep 600", timeout=
 
 @pytest.mark.docker
 def test_a_killed_owner_leaves_nothing_running_and_the_rest_is_reaped(client, image):
-    arguments = [sys.executable, "-c", ORPHAN, image, "orphan"]
+    boot = run_id = secrets.token_hex(8)
+    arguments = [sys.executable, "-c", ORPHAN, image, run_id, boot]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as owner:
-        assert owner.stdout.readline() == b"ready\n"
-        time.sleep(0.3)
-        (container,) = containers_of(client, "orphan")
-        assert container.status == "running"
-        assert reap(client, Owner.current()) == ()
-        owner.send_signal(signal.SIGKILL)
-    assert gone_soon(client, "orphan")
-    assert container.id in reap(client, Owner.current())
-    assert containers_of(client, "orphan") == ()
+        try:
+            assert owner.stdout.readline() == b"ready\n"
+            (container,) = containers_of(client, run_id)
+            assert container.status == "running"
+            assert reap(client, Owner(pid=os.getpid(), boot=boot)) == ()
+        finally:
+            owner.send_signal(signal.SIGKILL)
+    assert gone_soon(client, run_id)
+    assert reap(client, Owner(pid=os.getpid(), boot=boot)) == (container.id,)
+    assert containers_of(client, run_id) == ()
 
 
 @pytest.mark.docker
 def test_what_other_machines_own_is_not_reaped(client, image):
-    elsewhere = Owner(pid=2**22 + 1, boot="another machine")
+    here, there = secrets.token_hex(8), secrets.token_hex(8)
+    elsewhere = Owner(pid=2**22 + 1, boot=there)
     container = client.create(harden(client.image(image), Limits(), run_id="elsewhere", owner=elsewhere, seconds=5))
     try:
-        assert container not in reap(client, Owner.current())
-        assert container in reap(client, replace(Owner.current(), boot="another machine"))
+        assert reap(client, Owner(pid=1, boot=here)) == ()
+        assert reap(client, Owner(pid=1, boot=there)) == (container,)
     finally:
         client.remove(container)
 

@@ -106,9 +106,10 @@ def test_what_a_build_installs_into_its_own_place_is_seen_with_its_editable_link
         echo /elsewhere > $site/editable.pth
         echo 'x = "direct"' > $site/direct.py
         echo 'x = "linked"' > /elsewhere/linked.py
-        python -c 'import direct, linked; print(direct.x, linked.x)'
+        echo 'x = "built"' > /elsewhere/thing.py
+        python -c 'import direct, linked, thing; print(direct.x, linked.x, thing.x)'
     """
-    assert in_it(installed[0], script) == "direct linked\n"
+    assert in_it(installed[0], script) == "direct linked built\n"
 
 
 @pytest.mark.docker

@@ -1,0 +1,68 @@
+"""What passes between the engine and its users: what a container is made of, and what is known of things made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["ContainerSpec", "ContainerState", "Image", "Labelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is known of an image on the engine."""
+
+    id: str
+    architecture: str
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """All that a container is created with. Sizes are bytes."""
+
+    image: str
+    entrypoint: tuple[str, ...]
+    environment: Mapping[str, str]
+    removed_environment: tuple[str, ...]
+    """Variables of the image that the container is not to have."""
+    user: str
+    working_directory: str
+    hostname: str
+    labels: Mapping[str, str]
+    tmpfs: Mapping[str, str]
+    network: str
+    memory: int
+    memory_and_swap: int
+    nano_cpus: int
+    pids: int
+    ulimits: Mapping[str, int]
+    read_only: bool
+    dropped_capabilities: tuple[str, ...]
+    security_options: tuple[str, ...]
+    init: bool
+    log_driver: str
+    ipc: str
+    shared_memory: int
+    binds: tuple[str, ...] = ()
+    runtime: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """How a container is; `exit_code` is None while it runs."""
+
+    status: str
+    exit_code: int | None
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A container that carries a label."""
+
+    id: str
+    status: str
+    created: float
+    """Seconds since the epoch, by the engine's clock."""
+    labels: Mapping[str, str] = field(default_factory=dict)
