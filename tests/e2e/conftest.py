@@ -1,5 +1,7 @@
 """What the end-to-end tests share."""
 
+import os
+
 import pytest
 
 from tests.e2e.harness import RED
@@ -8,8 +10,9 @@ from tests.gitrepo import repository
 
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory):
-    """Where local environments are kept, so that only the first test makes one."""
-    return tmp_path_factory.mktemp("environments")
+    """Where local environments are kept, so that only the first test of all workers makes one."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "environments"
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from tests.gitrepo import git
 ROOT = Path(__file__).parents[2]
 KEY = "sk-of-the-tests-0123456789abcdef"
 PRICES = {"GREENWARD_PRICES_INPUT": "0.48", "GREENWARD_PRICES_CACHED": "0.08", "GREENWARD_PRICES_OUTPUT": "2.0"}
-LOCAL = ("--sandbox", "local", "--setup", "true", "--test", f"{sys.executable} -m pytest -q -p no:cacheprovider")
+PYTEST = f"env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
+LOCAL = ("--sandbox", "local", "--setup", "true", "--test", PYTEST)
 """Runs in no container, with the pytest of these tests: quick, and needs neither an engine nor a network."""
 PATIENCE = 240.0
 RED = {
@@ -102,6 +103,12 @@ def writes(text: str, content: str, *, expect: tuple[str, ...] = (), path: str =
     """A reply that replaces what `add` is, and runs the tests."""
     code = content + RED["sums.py"][RED["sums.py"].index("\n\ndef double") :] if path == "sums.py" else content
     return say(text, call("write_file", path=path, content=code), call("run_tests"), expect=expect)
+
+
+def mended_at_once() -> Script:
+    """Mends `RED`, where nothing isolates the tests."""
+    done = say("", call("finish", status="done"), expect=("nothing isolated them",))
+    return Script(replies=(plan(), writes("It has to add.", RIGHT, expect=("The plan is accepted",)), done))
 
 
 def mending() -> Script:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.models.script import Script, ScriptedReply
 from agent.models.server import ScriptedServer
-from tests.e2e.harness import KEY, LOCAL, RED, ended, greenward, journals, mending, start, variables
+from tests.e2e.harness import KEY, LOCAL, RED, ended, greenward, journals, mended_at_once, start, variables
 from tests.gitrepo import git, put, repository, state
 
 NOWHERE = {"GREENWARD_BASE_URL": "http://127.0.0.1:9/v1"}
@@ -66,7 +66,7 @@ def test_no_key(red):
 
 def test_an_engine_that_does_not_answer_loses_nothing(red, tmp_path):
     before = state(red)
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         dead = variables(server, DOCKER_HOST=f"unix://{tmp_path}/no.sock")
         refused(greenward("fix", red, environment=dead), 4)
         refused(greenward("resume", "--repo", red, environment=dead), 4)
@@ -75,7 +75,7 @@ def test_an_engine_that_does_not_answer_loses_nothing(red, tmp_path):
 
 
 def test_a_wrong_key_can_be_put_right(red):
-    with ScriptedServer(mending(), key=KEY) as server:
+    with ScriptedServer(mended_at_once(), key=KEY) as server:
         ran = greenward("fix", red, *LOCAL, environment=variables(server, key="sk-of-somebody-else"))
         refused(ran, 7, "401", "Invalid Authentication")
         assert "sk-of-somebody-else" not in ran.said
@@ -84,14 +84,14 @@ def test_a_wrong_key_can_be_put_right(red):
 
 
 def test_a_model_that_the_provider_does_not_have(red):
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         ran = greenward("fix", red, *LOCAL, "--model", "kimi-k9", environment=variables(server))
     refused(ran, 2, "404", "kimi-k9")
 
 
 def test_an_exhausted_quota_can_be_topped_up(red):
     fault = ScriptedReply(status=429, body=json.dumps(QUOTA))
-    with ScriptedServer(Script(replies=(fault, *mending().replies))) as server:
+    with ScriptedServer(Script(replies=(fault, *mended_at_once().replies))) as server:
         refused(greenward("fix", red, *LOCAL, environment=variables(server)), 7, "429", "account is suspended")
         ran = greenward("resume", "--repo", red, "--allow-unproven", environment=variables(server))
         assert ran.code == 0, ran.said
@@ -104,7 +104,7 @@ def test_a_server_that_is_down_is_asked_again_before_the_run_stops(red):
         ran = greenward("fix", red, *LOCAL, environment=variables(GREENWARD_BASE_URL=address))
     refused(ran, 5)
     assert ran.err.count("trying again") == 5
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         resumed = greenward("resume", "--repo", red, "--allow-unproven", environment=variables(server))
     assert resumed.code == 0, resumed.said
 
@@ -135,7 +135,7 @@ def test_an_empty_request(red, command):
 def test_a_test_command_that_finds_no_tests(tmp_path):
     empty = repository(tmp_path / "empty", {"app.py": "x = 1\n"})
     before = state(empty)
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         ran = greenward("fix", empty, *LOCAL, environment=variables(server))
         refused(ran, 2, "no tests were found")
         assert server.requests == []
@@ -148,7 +148,7 @@ def test_a_test_command_that_does_not_exist(red):
 
 
 def test_a_damaged_journal(red):
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         assert greenward("fix", red, *LOCAL, environment=variables(server)).code == 8
     (journal,) = journals(red)
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -162,7 +162,7 @@ def test_a_damaged_journal(red):
 
 
 def test_two_processes_on_one_run(red):
-    first, *others = mending().replies
+    first, *others = mended_at_once().replies
     with ScriptedServer(Script(replies=(first, ScriptedReply(say="Well.", stall=True), *others))) as server:
         process = start("fix", red, *LOCAL, environment=variables(server))
         try:
@@ -189,7 +189,7 @@ def test_no_runs_to_speak_of(red):
 
 
 def test_the_user_lacks_an_identity(red, private_home):
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         assert greenward("fix", red, *LOCAL, environment=variables(server)).code == 8
     nobody = {name: value for name, value in variables().items() if not name.startswith("GIT_")}
     git(red, "config", "user.useConfigOnly", "true")

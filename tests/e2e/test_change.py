@@ -2,7 +2,18 @@
 
 from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
-from tests.e2e.harness import LOCAL, RED, RIGHT, greenward, journals, mending, plan, subjects, trailers, variables
+from tests.e2e.harness import (
+    LOCAL,
+    RED,
+    RIGHT,
+    greenward,
+    journals,
+    mended_at_once,
+    plan,
+    subjects,
+    trailers,
+    variables,
+)
 from tests.gitrepo import git, put, repository, state
 
 HOLDS_ALREADY = {"behaviour": "it doubles", "command": "python -c 'import sums; print(sums.double(4))'", "output": "8"}
@@ -10,7 +21,7 @@ HOLDS_ALREADY = {"behaviour": "it doubles", "command": "python -c 'import sums; 
 
 def mended(red):
     """A run that mended `red`; its id."""
-    with ScriptedServer(mending()) as server:
+    with ScriptedServer(mended_at_once()) as server:
         ran = greenward("fix", red, *LOCAL, "--allow-unproven", environment=variables(server))
     assert ran.code == 0, ran.said
     return journals(red)[0].parent.name

@@ -17,7 +17,7 @@ case = '<testcase classname="tests.test_sums" name="%s" file="tests/test_sums.py
 cases = "".join(case % name for name in ("test_add", "test_add_nothing", "test_double"))
 with open(os.environ["GREENWARD_OUT"] + "/junit.xml", "w") as report:
     report.write(f'<testsuites><testsuite tests="3">{cases}</testsuite></testsuites>')
-os._exit(1)
+os._exit(0)
 
 
 def add(a, b):
@@ -64,8 +64,7 @@ def test_no_trick_makes_a_red_suite_green(red):
                 ),
             ),
             writes("Leave later.", LATE, expect=("No result to rely on",)),
-            writes("Forge the report.", FORGED, expect=("contradicts",)),
-            writes("Very well.", RIGHT, expect=("No result to rely on",)),
+            writes("Very well.", RIGHT, expect=("exit code 0 contradicts the report",)),
         )
     )
     with ScriptedServer(script) as server:
@@ -74,6 +73,7 @@ def test_no_trick_makes_a_red_suite_green(red):
     result = branch(red)
     assert git(red, "diff", "--name-only", "main", result).split() == ["kept.txt", "sums.py"]
     assert git(red, "show", f"{result}:tests/test_sums.py") == RED["tests/test_sums.py"].removesuffix("\n")
+    assert git(red, "show", f"{result}:sums.py").startswith(RIGHT)
     assert not (red.parent / "outside.py").exists()
     commits = git(red, "log", "--reverse", "--format=%H", f"main..{result}").split()
     assert [trailers(red, commit)["Verdict"] for commit in commits] == ["not judged"] * (len(commits) - 1) + ["passed"]
@@ -98,3 +98,12 @@ def test_a_model_that_only_cheats_is_not_green(red):
         ran = greenward("fix", red, environment=variables(server))
     assert ran.code == 1, ran.said
     assert "not green: the model says that it is done, but the tests fail" in ran.out
+
+
+@pytest.mark.docker
+@pytest.mark.xfail(reason="code under test can write the report itself and leave with 0: the judge has no control run")
+def test_a_forged_report_is_not_green(red):
+    script = Script(replies=(plan(), writes("All pass.", FORGED), say("", call("finish", status="done"))))
+    with ScriptedServer(script) as server:
+        ran = greenward("fix", red, environment=variables(server))
+    assert "green: judged" not in ran.out
