@@ -31,7 +31,10 @@ def begin(path, world, limits, *replies):
 
 
 def test_a_run_out_of_iterations_goes_on_where_it_stopped(tmp_path):
-    path, world = tmp_path / "journal.jsonl", World(reports={"base": RED, "half": report(a="failed", b="passed")})
+    path, world = (
+        tmp_path / "journal.jsonl",
+        World(reports={"base": RED, "half": report(a="failed", b="passed"), "good": GREEN}),
+    )
     replies = (turn(PLAN), turn(edit("half"), TESTS), turn(edit("good"), TESTS))
     assert begin(path, world, Limits(iterations=1), *replies).outcome is Outcome.OUT_OF_BUDGET
 
