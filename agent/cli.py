@@ -22,7 +22,8 @@ from sandbox import SandboxError, SetupFailed
 
 if TYPE_CHECKING:
     from agent.config import Key
-    from agent.session import Session, Surroundings
+    from agent.runs import StoredRun
+    from agent.session import Surroundings
     from agent.state import RunState
     from agent.workspace import Workspace
 
@@ -81,9 +82,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-image = typer.Typer(
-    help="Base images of the sandbox.\n\nExample: greenward image import greenward-base.tar.zst", no_args_is_help=True
-)
+image = typer.Typer(help="Base images.\n\nExample: greenward image import base.tar.zst", no_args_is_help=True)
 app.add_typer(image, name="image")
 
 Flags = dict[str, object]
@@ -210,20 +209,21 @@ def resume(options: Flags, run: RunId = None, repo: Where = Path()) -> None:
 
     from agent.events import Outcome
     from agent.options import limits_of, settings_as_in
-    from agent.runs import find_unfinished
+    from agent.runs import find_unfinished, runs_directory
+    from agent.session import Session
 
-    with _workspace(repo) as workspace:
-        found = find_unfinished(workspace.runs_directory, run)
-        around = _surroundings(
-            settings_as_in(found.state) | {k: v for k, v in options.items() if v is not None}, asks=False
-        )
-        given = limits_of(options)
-        goes_on = found.state.outcome is None or (found.state.outcome is Outcome.OUT_OF_BUDGET and given)
-        if goes_on:
-            around.settings.require_key()
-        else:
-            console.tell(f"the run {found.id} has ended already")
-        state = _session(around, workspace).resume(found.id, replace(found.state.started.limits, **given))
+    found = find_unfinished(runs_directory(repo, os.environ), run)
+    given = limits_of(options)
+    around = _surroundings(
+        settings_as_in(found.state) | {k: v for k, v in options.items() if v is not None}, asks=False
+    )
+    if found.state.outcome is None or (found.state.outcome is Outcome.OUT_OF_BUDGET and given):
+        around.settings.require_key()
+    else:
+        console.tell(f"the run {found.id} has ended already")
+    with _workspace(repo, found) as workspace:
+        limits = replace(found.state.started.limits, **given)
+        state = Session(workspace=workspace, around=around).resume(found.id, limits)
     _conclude(state, allow_unproven=bool(options["allow_unproven"]))
 
 
@@ -233,14 +233,13 @@ def runs(repo: Where = Path()) -> None:
 
     Example: greenward runs
     """
-    from agent.runs import damaged_runs, stored_runs
+    from agent.runs import damaged_runs, runs_directory, stored_runs
     from agent.summary import run_line
 
-    with _workspace(repo) as workspace:
-        lines = [run_line(run) for run in stored_runs(workspace.runs_directory)]
-        damaged = [f"damaged: {sanitise(error.message)}" for error in damaged_runs(workspace.runs_directory)]
-    for line in damaged:
-        console.tell(line)
+    directory = runs_directory(repo, os.environ)
+    lines = [run_line(run) for run in stored_runs(directory)]
+    for error in damaged_runs(directory):
+        console.tell(f"damaged: {sanitise(error.message)}")
     console.say("\n".join(lines) or "no runs yet")
 
 
@@ -250,11 +249,9 @@ def diff(run: RunId = None, repo: Where = Path()) -> None:
 
     Example: greenward diff 3f2a | less
     """
-    from agent.runs import find_run
-
-    with _workspace(repo) as workspace:
-        state = find_run(workspace.runs_directory, run).state
-        patch = workspace.diff(state.base, state.result_tree)
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        patch = workspace.diff(found.state.base, found.state.result_tree)
     if sys.stdout.isatty():
         console.say(sanitise(patch))
     else:
@@ -272,10 +269,10 @@ def accept(
     Example: greenward accept 3f2a
     """
     from agent.accepting import accept_run
-    from agent.runs import find_run
 
-    with _workspace(repo) as workspace:
-        console.say(accept_run(workspace, find_run(workspace.runs_directory, run), merge=merge, environ=os.environ))
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        console.say(accept_run(workspace, found, merge=merge, environ=os.environ))
 
 
 @app.command()
@@ -285,10 +282,10 @@ def undo(run: RunId = None, repo: Where = Path()) -> None:
     Example: greenward undo 3f2a
     """
     from agent.accepting import undo_run
-    from agent.runs import find_run
 
-    with _workspace(repo) as workspace:
-        console.say(undo_run(workspace, find_run(workspace.runs_directory, run), environ=os.environ))
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        console.say(undo_run(workspace, found, environ=os.environ))
 
 
 @app.command()
@@ -382,17 +379,18 @@ def _surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True
     return Surroundings(settings=settings, say=console.tell, progress=Progress(console.tell), environ=dict(os.environ))
 
 
-def _session(around: "Surroundings", workspace: "Workspace") -> "Session":
-    from agent.session import Session
+def _found(repo: Path, run: str | None) -> "StoredRun":
+    from agent.runs import find_run, runs_directory
 
-    return Session(workspace=workspace, around=around)
+    return find_run(runs_directory(repo, os.environ), run)
 
 
 @contextmanager
-def _workspace(repo: Path) -> "Iterator[Workspace]":
+def _workspace(repo: Path, run: "StoredRun") -> "Iterator[Workspace]":
+    """The repository, as far as the run saw it."""
     from agent.workspace import Workspace
 
-    with Workspace.open(repo, environment=dict(os.environ)) as workspace:
+    with Workspace.open(repo, only=run.state.started.task.only, environment=dict(os.environ)) as workspace:
         yield workspace
 
 

@@ -1,15 +1,16 @@
 """The runs of a repository, as their journals tell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import DamagedRun, UsageProblem
 from agent.journal import read_entries
+from agent.repository import find
 from agent.state import RunState, fold
 
-__all__ = ["JOURNAL", "StoredRun", "damaged_runs", "find_run", "find_unfinished", "stored_runs"]
+__all__ = ["JOURNAL", "StoredRun", "damaged_runs", "find_run", "find_unfinished", "runs_directory", "stored_runs"]
 
 JOURNAL = "journal.jsonl"
 
@@ -29,6 +30,15 @@ class StoredRun:
     def status(self) -> str:
         """How it ended, or `unfinished`."""
         return self.state.outcome.value if self.state.outcome else "unfinished"
+
+
+def runs_directory(repo: Path, environ: Mapping[str, str]) -> Path:
+    """Where the runs of the repository that holds `repo` are, if there are any.
+
+    Raises:
+        UsageProblem: there is no repository.
+    """
+    return find(repo, environ).common_dir / "greenward" / "runs"
 
 
 def stored_runs(directory: Path) -> Iterator[StoredRun]:

@@ -9,17 +9,16 @@ from agent import events as e
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.journal import Entry
-from agent.messages import Message, ToolCall, Usage
+from agent.messages import Message, ToolCall
+from agent.spent import Spent
 from agent.task import Limits, Plan
 from agent.testreport import TestReport
 from agent.verdict import Verdict, VerdictKind, shortfall
 
-__all__ = ["Due", "Iteration", "Phase", "RunState", "Spent", "apply", "due", "ending", "fold"]
+__all__ = ["Due", "Iteration", "Phase", "RunState", "apply", "due", "ending", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
-
-
 TAIL_SECONDS = 10.0
 """Kept of the wall clock for a last verdict, besides twice what the suite took."""
 
@@ -44,29 +43,6 @@ class Due(StrEnum):
     TEST = "test"
     PROMPT = "prompt"
     ASK = "ask"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What the run has spent: settled calls, and reservations that were never settled."""
-
-    dollars: float = 0.0
-    tokens: int = 0
-    usage: Usage = field(default_factory=Usage)
-    calls: int = 0
-    iterations: int = 0
-    seconds: float = 0.0
-
-    def exceeds(self, limits: Limits, *, tail: float = 0.0) -> str:
-        """The limit that is reached, in words; empty if none is. `tail` seconds are kept back."""
-        reached = {
-            f"${limits.dollars:g}": self.dollars >= limits.dollars,
-            f"{limits.tokens:,} tokens": self.tokens >= limits.tokens,
-            f"{limits.calls} calls": self.calls >= limits.calls,
-            f"{limits.iterations} iterations": self.iterations >= limits.iterations,
-            f"{limits.seconds:g} seconds": self.seconds >= limits.seconds - tail,
-        }
-        return next((f"the budget of {words} is spent" for words, is_reached in reached.items() if is_reached), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,15 +241,12 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
     spent = state.spent
     match event:
         case e.CallReserved():
-            spent = replace(
-                spent, dollars=spent.dollars + event.dollars, tokens=spent.tokens + event.tokens, calls=spent.calls + 1
-            )
-            return replace(state, spent=spent, reserved=event)
+            return replace(state, spent=spent.reserved(event), reserved=event)
         case e.CallFailed():
             if event.usage is not None:
-                spent = _settled(spent, state, event.usage)
+                spent = spent.settled(event.usage, state.reserved, state.started.prices)
             elif not event.billed:
-                spent = _released(spent, state.reserved)
+                spent = spent.released(state.reserved)
             return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
         case e.ModelReplied():
             return _replied(state, event)
@@ -283,7 +256,7 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
     spent, prefix = state.spent, state.prefix
     if event.usage is not None:
         prefix = (len(state.messages), event.usage.prompt)
-        spent = _settled(spent, state, event.usage)
+        spent = spent.settled(event.usage, state.reserved, state.started.prices)
     state = replace(
         state,
         spent=spent,
@@ -295,22 +268,6 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         pending=event.message.tool_calls,
     )
     return state if state.pending else _turn_ended(state, event.stop_reason)
-
-
-def _settled(spent: Spent, state: RunState, usage: Usage) -> Spent:
-    spent = _released(spent, state.reserved)
-    return replace(
-        spent,
-        dollars=spent.dollars + state.started.prices.cost(usage),
-        tokens=spent.tokens + usage.prompt + usage.completion,
-        usage=spent.usage + usage,
-    )
-
-
-def _released(spent: Spent, reserved: e.CallReserved | None) -> Spent:
-    if reserved is None:
-        return spent
-    return replace(spent, dollars=max(0.0, spent.dollars - reserved.dollars), tokens=spent.tokens - reserved.tokens)
 
 
 def _turn_ended(state: RunState, stop_reason: str) -> RunState:
@@ -433,8 +390,7 @@ def _limited(state: RunState, limits: Limits) -> RunState:
         returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
         state = replace(state, finished=None, iterations=state.iterations + returned)
         out = True
-    went_on = out and short and last is not None and not state.uncommitted
-    return _after(last, state) if went_on and last is not None else state
+    return _after(last, state) if out and short and last is not None and not state.uncommitted else state
 
 
 def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:

@@ -80,6 +80,7 @@ def start_on(
             base_commit=snapshot.commit,
             base_tree=snapshot.tree,
             cwd=workspace.cwd,
+            only=workspace.trees.only,
             setup=project.setup,
             build=project.build,
             test=project.test,
