@@ -4,9 +4,9 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,8 +15,9 @@ import typer
 from typer.core import TyperGroup
 
 from agent import __version__
+from agent.console import Console
 from agent.errors import GreenwardError, UsageProblem
-from agent.redact import Redactor, Secret
+from agent.redact import Secret
 from agent.text import excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
@@ -51,26 +52,7 @@ class Commands(TyperGroup):
             raise typer.Exit(141) from None
 
 
-class Console:
-    """Where lines go: none of them shows a secret."""
-
-    def __init__(self) -> None:
-        self._redacted = Redactor()
-
-    def keep(self, secrets: Iterable[Secret]) -> None:
-        """Never show any of `secrets`."""
-        self._redacted = Redactor(secrets)
-
-    def say(self, text: str) -> None:
-        """Print what was asked for, on standard output."""
-        print(self._redacted(text), flush=True)
-
-    def tell(self, text: str) -> None:
-        """Print what happens meanwhile, on standard error."""
-        print(self._redacted(text), file=sys.stderr, flush=True)
-
-
-console = Console()
+console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
 
 app = typer.Typer(
     name="greenward",
@@ -90,40 +72,47 @@ Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the 
 Where = Annotated[Path, typer.Option("--repo", help="The repository.", show_default="the current directory")]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.")]
 
-SERVER: dict[str, tuple[Any, object]] = {
-    "base_url": (Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")], None),
-    "sandbox": (Annotated[str | None, typer.Option(help="`docker`, or `local`, which isolates nothing.")], None),
-    "allow_unproven": (Annotated[bool, typer.Option(help="Exit with 0 also when green but unproven.")], False),
-}
-MODEL: dict[str, tuple[Any, object]] = {
-    "model": (Annotated[str | None, typer.Option(help="The model's id.")], None),
-    "prices": (
-        Annotated[str | None, typer.Option(metavar="IN,CACHED,OUT", help="Its dollars per million tokens.")],
-        None,
+Group = dict[str, tuple[Any, object]]
+
+
+def _option(kind: Any, text: str, metavar: str | None = None) -> tuple[Any, object]:
+    return Annotated[kind | None, typer.Option(help=text, metavar=metavar)], None
+
+
+SERVER: Group = {
+    "base_url": _option(str, "The address of an OpenAI-compatible server.", "URL"),
+    "sandbox": _option(str, "`docker`, or `local`, which isolates nothing.", "KIND"),
+    "allow_unproven": (
+        Annotated[bool, typer.Option("--allow-unproven", help="Exit with 0 also when green but unproven.")],
+        False,
     ),
-    "context": (Annotated[int | None, typer.Option(metavar="TOKENS", help="The model's context.")], None),
-    "max_output": (Annotated[int | None, typer.Option(metavar="TOKENS", help="The longest reply.")], None),
-    "image": (Annotated[str | None, typer.Option(help="The base image of the sandbox.")], None),
 }
-LIMITS: dict[str, tuple[Any, object]] = {
-    "max_cost": (Annotated[float | None, typer.Option(metavar="DOLLARS", help="What the run may cost.")], None),
-    "max_tokens": (Annotated[int | None, typer.Option(metavar="N", help="How many tokens it may take.")], None),
-    "max_calls": (Annotated[int | None, typer.Option(metavar="N", help="How often the model may be asked.")], None),
-    "max_iterations": (Annotated[int | None, typer.Option(metavar="N", help="How many write-test cycles.")], None),
-    "max_minutes": (Annotated[float | None, typer.Option(metavar="MINUTES", help="How long it may take.")], None),
+MODEL: Group = {
+    "model": _option(str, "The model's id.", "ID"),
+    "prices": _option(str, "Its dollars per million tokens.", "IN,CACHED,OUT"),
+    "context": _option(int, "The model's context.", "TOKENS"),
+    "max_output": _option(int, "The longest reply.", "TOKENS"),
+    "image": _option(str, "The base image of the sandbox.", "IMAGE"),
+}
+LIMITS: Group = {
+    "max_cost": _option(float, "What the run may cost.", "DOLLARS"),
+    "max_tokens": _option(int, "How many tokens it may take.", "N"),
+    "max_calls": _option(int, "How often the model may be asked.", "N"),
+    "max_iterations": _option(int, "How many write-test cycles.", "N"),
+    "max_minutes": _option(float, "How long it may take.", "MINUTES"),
 }
 SHARED = MODEL | SERVER | LIMITS
-PROJECT: dict[str, tuple[Any, object]] = {
-    "test": (Annotated[str | None, typer.Option(help="The command that runs the tests.")], None),
-    "setup": (Annotated[str | None, typer.Option(help="A command that installs what the tests need.")], None),
-    "build": (Annotated[str | None, typer.Option(help="The command that builds the project, offline.")], None),
+PROJECT: Group = {
+    "test": _option(str, "The command that runs the tests.", "COMMAND"),
+    "setup": _option(str, "A command that installs what the tests need.", "COMMAND"),
+    "build": _option(str, "The command that builds the project, offline.", "COMMAND"),
     "cwd": (Annotated[str, typer.Option(metavar="DIR", help="The project's directory in the repository.")], ""),
-    "only": (Annotated[list[str] | None, typer.Option(metavar="DIR", help="Take only this part along.")], None),
-    "allow_test_changes": (Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Tests to open.")], None),
+    "only": _option(list[str], "Take only this part along.", "DIR"),
+    "allow_test_changes": _option(list[str], "Tests to open.", "GLOB"),
 }
 
 
-def _with_options(*groups: dict[str, tuple[Any, object]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _with_options(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of `groups`; it receives them together, as its argument `options`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

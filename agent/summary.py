@@ -18,6 +18,8 @@ WORDS = {
     Outcome.OUT_OF_BUDGET: "out of budget",
 }
 REASONS_SHOWN = 10
+REQUEST_SHOWN = 80
+"""Characters."""
 
 
 def summary(state: RunState) -> str:
@@ -42,7 +44,7 @@ def summary(state: RunState) -> str:
 def run_line(run: StoredRun) -> str:
     """One line for a list of runs."""
     task = run.state.started.task
-    what = one_line(task.request or "the failing tests")
+    what = one_line(task.request or "the failing tests", REQUEST_SHOWN)
     when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
     return f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}"
 
