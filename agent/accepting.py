@@ -10,7 +10,7 @@ from agent.runs import StoredRun
 from agent.state import RunState
 from agent.workspace import Workspace
 
-__all__ = ["accept_run", "check_out", "undo_run"]
+__all__ = ["accept_run", "check_out", "undo_run", "unwritten"]
 
 SHOWN = 12
 
@@ -56,15 +56,23 @@ def check_out(workspace: Workspace, state: RunState, environ: Mapping[str, str])
         UsageProblem: something was put into the directory meanwhile; the result is on the run's branch.
     """
     top, commit = workspace.repository.top, state.tip
-    if workspace.head() == commit:
+    head, empty = workspace.head(), unwritten(workspace)
+    if head == commit and not empty:
         return
-    if any(entry.name != ".git" for entry in top.iterdir()):
+    if head not in (None, commit) or not empty:
         raise UsageProblem(
             f"{top} is not empty any more, so the project was not written there",
-            hint=f"it is on the branch {state.started.branch}: move your files away, then `git merge` it",
+            hint=f"it is on the branch {state.started.branch}: move your files away, then"
+            f" `git checkout {state.started.branch}`",
         )
-    workspace.advance("main", commit, None)
+    if head is None:
+        workspace.advance("main", commit, None)
     workspace.git.by_user(top, environ, "reset", "--hard", "--quiet", "main")
+
+
+def unwritten(workspace: Workspace) -> bool:
+    """Whether there are no files in the repository's directory."""
+    return all(entry.name == ".git" for entry in workspace.repository.top.iterdir())
 
 
 def _message(state: RunState) -> str:

@@ -1,8 +1,9 @@
 """The bench: the project's own test command, run on a tree, and what it showed."""
 
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from shlex import quote
 
 from agent.errors import UsageProblem
 from agent.events import BaselineMeasured, EnvironmentPrepared, Event, TestsFinished
@@ -12,15 +13,22 @@ from agent.recipe import Recipe
 from agent.state import RunState
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import decode, excerpt, sanitise
-from sandbox import Command, ExecResult
+from sandbox import Command, ExecResult, SetupFailed
 
-__all__ = ["Bench", "after_build", "build_script", "test_command", "to_report"]
+__all__ = ["Bench", "after_build", "build_script", "selecting", "test_command", "to_report"]
 
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
 """Asks pytest for its report whatever starts it; `xunit1` names the file of each test."""
 DETAIL_LIMIT, OUTPUT_LIMIT, DETAILS_KEPT = 4_000, 6_000, 60
 """Characters of a traceback and of the output that an event carries, and how many tracebacks."""
+NO_TESTS = 5
+"""Pytest's exit code where it finds none: nothing that a change may not begin with."""
+OWN_REPORT = re.compile(r"\s--junit-?xml(?:=|\s+)\S+")
+PYTEST = re.compile(r"(?:^|[\s/])(?:pytest|py\.test)(?=\s|$)")
+TAKE_A_VALUE = frozenset(
+    ("-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W", "--ignore", "--deselect", "--rootdir", "--confcutdir", "--cov")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +59,14 @@ class Bench:
             UsageProblem: the suite cannot be run, or `fix` was asked of a repository without tests.
         """
         report = self.run_fresh(state, state.base)
-        if report.problem and (state.started.task.mode == "fix" or report.exit_code in (126, 127)):
+        none_yet = report.exit_code == NO_TESTS and state.started.task.mode == "change"
+        if report.problem and not none_yet:
             raise UsageProblem(
                 f"the test suite gives no result: {report.problem}\n{report.output}".rstrip(),
-                hint="say how the tests are run with --test, and what they need with --setup",
+                hint="say with `--test` how the tests are run (by pytest, perhaps from within another command),"
+                " and with `--setup` what they need",
             )
-        yield BaselineMeasured(report=replace(report, problem="") if report.problem else report)
+        yield BaselineMeasured(report=replace(report, problem=""))
 
     def test(self, state: RunState) -> Iterator[Event]:
         """Run the whole suite on the tree as it stands, in the warm working copy."""
@@ -68,25 +78,62 @@ class Bench:
         The tree stays as it is: what tests write is no part of the work, and the working copy is put right before the
         next command.
         """
+        cwd = state.started.task.cwd
         recipe = self.place.recipe(tree, state)
-        execution = self.place.execute(state, tree, test_command(state, recipe, self.timeout, selection))
-        return to_report(execution.result)
+        test = recipe.test
+        if selection:
+            prefix = f"{cwd}/" if cwd else ""
+            files = (entry.path for entry in self.place.workspace.files(tree))
+            test = selecting(test, selection, [path[len(prefix) :] for path in files if path.startswith(prefix)])
+        try:
+            execution = self.place.execute(state, tree, test_command(recipe, test, self.timeout, cwd))
+        except SetupFailed as error:
+            if tree == state.base:
+                raise
+            return no_environment(error)
+        return to_report(execution.result, cwd)
 
     def run_fresh(self, state: RunState, tree: str) -> TestReport:
         """The report of the suite on `tree` in a new container."""
+        cwd = state.started.task.cwd
         recipe = self.place.recipe(tree, state)
-        return to_report(self.place.execute_fresh(state, tree, test_command(state, recipe, self.timeout, ())))
+        command = test_command(recipe, recipe.test, self.timeout, cwd)
+        return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
 
-def test_command(state: RunState, recipe: Recipe, timeout: float, selection: tuple[str, ...]) -> Command:
-    """The project's own test command after its build."""
-    tests = " ".join([recipe.test, *map(quote, selection)])
+def test_command(recipe: Recipe, test: str, timeout: float, cwd: str) -> Command:
+    """The command `test` after the project's build; a report of its own would take the place of ours."""
     return Command(
-        script=f"{build_script(recipe)}\n{ADDOPTS}\n{tests}\n",
+        script=f"{build_script(recipe)}\n{ADDOPTS}\n{OWN_REPORT.sub('', test)}\n",
         timeout=timeout,
-        cwd=state.started.task.cwd,
+        cwd=cwd,
         collect=(JUNIT, BUILD_FAILED),
     )
+
+
+def selecting(test: str, selection: Collection[str], paths: Collection[str]) -> str:
+    """The command `test` for the tests in `selection` alone; `paths` are the project's files.
+
+    Files and directories that it names itself are left out. Of a command that starts pytest out of sight, only what it
+    starts is known.
+    """
+    chosen = shlex.join(selection)
+    if not PYTEST.search(test):
+        return f"python -m pytest {chosen}"
+    try:
+        words = shlex.split(test)
+    except ValueError:
+        return f"{test} {chosen}"
+    runner = next((n for n, word in enumerate(words) if PYTEST.search(word)), len(words))
+    known = {*paths, *("/".join(path.split("/")[:depth]) for path in paths for depth in range(1, path.count("/") + 1))}
+    own = [
+        word
+        for before, word in zip(words[runner:], words[runner + 1 :], strict=False)
+        if before not in TAKE_A_VALUE and word.partition("::")[0].removeprefix("./").rstrip("/") in known
+    ]
+    for word in own:
+        test = re.sub(rf"\s(['\"]?){re.escape(word)}\1(?=\s|$)", "", test)
+    return f"{test} {chosen}"
 
 
 def build_script(recipe: Recipe) -> str:
@@ -105,8 +152,14 @@ def after_build(recipe: Recipe, script: str) -> str:
     return f"( {recipe.build}\n) >{log} 2>&1 || {{ echo 'The build failed:'; tail -n 20 {log}; }}\n{script}"
 
 
-def to_report(result: ExecResult) -> TestReport:
-    """What a run of the suite showed, small enough for an event."""
+def no_environment(error: SetupFailed) -> TestReport:
+    """What a run of the suite shows whose manifests ask for what cannot be installed."""
+    problem = f"what the manifests ask for cannot be installed: {error.message}"
+    return TestReport(exit_code=1, problem=problem, output=excerpt(sanitise(error.log), OUTPUT_LIMIT))
+
+
+def to_report(result: ExecResult, cwd: str = "") -> TestReport:
+    """What a run of the suite showed, small enough for an event, with ids that begin at the directory `cwd`."""
     output = excerpt(sanitise(decode(result.output)), OUTPUT_LIMIT)
     if BUILD_FAILED in result.files:
         return TestReport(exit_code=1, problem="the build failed", output=output, seconds=result.seconds)
@@ -123,5 +176,6 @@ def to_report(result: ExecResult) -> TestReport:
         failing = case.status in (Status.FAILED, Status.ERROR)
         kept += failing
         detail = excerpt(case.detail, DETAIL_LIMIT) if failing and kept <= DETAILS_KEPT else ""
-        cases.append(replace(case, detail=detail))
+        case_id = case.id.removeprefix(f"{cwd}/") if cwd else case.id
+        cases.append(replace(case, id=case_id, detail=detail))
     return replace(report, cases=tuple(cases))

@@ -2,42 +2,61 @@
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from agent import __version__
+from agent.console import Console
 from agent.errors import GreenwardError, UsageProblem
-from sandbox import SandboxError
+from agent.redact import Secret
+from agent.text import excerpt, sanitise
+from sandbox import SandboxError, SetupFailed
 
 if TYPE_CHECKING:
     from agent.config import Key
-    from agent.session import Session, Surroundings
+    from agent.runs import StoredRun
+    from agent.session import Surroundings
     from agent.state import RunState
+    from agent.workspace import Workspace
 
 __all__ = ["app", "main"]
 
+LOG_SHOWN = 4_000
+"""Characters of the log of a setup that failed."""
 
-class _Ended(Exception):
-    """The user or the reader of the output ended the command; typer would answer to that itself, without a word."""
+
+class Interrupted(Exception):
+    """The user, or whoever supervises the process, wants it to end."""
 
 
-class _Group(typer.core.TyperGroup):
+class Commands(TyperGroup):
+    """Tells interruptions and a closed standard output apart from ends that typer would turn into exit codes."""
+
     def invoke(self, ctx: Any) -> Any:
+        """Carry out the command that was named."""
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, BrokenPipeError) as error:
-            raise _Ended from error
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
 
+
+console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
 
 app = typer.Typer(
     name="greenward",
-    cls=_Group,
+    cls=Commands,
     help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
     " inside a budget. Your checkout stays as it is until you accept.",
     no_args_is_help=True,
@@ -45,7 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-image = typer.Typer(help="Base images of the sandbox.", no_args_is_help=True)
+image = typer.Typer(help="Base images.\n\nExample: greenward image import base.tar.zst", no_args_is_help=True)
 app.add_typer(image, name="image")
 
 Flags = dict[str, object]
@@ -53,40 +72,47 @@ Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the 
 Where = Annotated[Path, typer.Option("--repo", help="The repository.", show_default="the current directory")]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.")]
 
-SHARED: dict[str, tuple[Any, object]] = {
-    "model": (Annotated[str | None, typer.Option(help="The model's id.")], None),
-    "base_url": (Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")], None),
-    "context": (Annotated[int | None, typer.Option(help="The model's context in tokens.")], None),
-    "image": (Annotated[str | None, typer.Option(help="The base image of the sandbox.")], None),
-    "sandbox": (Annotated[str | None, typer.Option(help="`docker`, or `local`, which isolates nothing.")], None),
-    "max_cost": (Annotated[float | None, typer.Option(metavar="DOLLARS", help="What the run may cost.")], None),
-    "max_calls": (Annotated[int | None, typer.Option(metavar="N", help="How often the model may be asked.")], None),
-    "max_iterations": (Annotated[int | None, typer.Option(metavar="N", help="How many write-test cycles.")], None),
-    "max_minutes": (Annotated[float | None, typer.Option(metavar="MINUTES", help="How long it may take.")], None),
-    "allow_unproven": (Annotated[bool, typer.Option(help="Exit with 0 also when green but unproven.")], False),
+Group = dict[str, tuple[Any, object]]
+
+
+def _option(kind: Any, text: str, metavar: str | None = None) -> tuple[Any, object]:
+    return Annotated[kind | None, typer.Option(help=text, metavar=metavar)], None
+
+
+SERVER: Group = {
+    "base_url": _option(str, "The address of an OpenAI-compatible server.", "URL"),
+    "sandbox": _option(str, "`docker`, or `local`, which isolates nothing.", "KIND"),
+    "allow_unproven": (
+        Annotated[bool, typer.Option("--allow-unproven", help="Exit with 0 also when green but unproven.")],
+        False,
+    ),
 }
-PROJECT: dict[str, tuple[Any, object]] = {
-    "test": (Annotated[str | None, typer.Option(help="The command that runs the tests.")], None),
-    "setup": (Annotated[str | None, typer.Option(help="A command that installs what the tests need.")], None),
-    "build": (Annotated[str | None, typer.Option(help="The command that builds the project, offline.")], None),
+MODEL: Group = {
+    "model": _option(str, "The model's id.", "ID"),
+    "prices": _option(str, "Its dollars per million tokens.", "IN,CACHED,OUT"),
+    "context": _option(int, "The model's context.", "TOKENS"),
+    "max_output": _option(int, "The longest reply.", "TOKENS"),
+    "image": _option(str, "The base image of the sandbox.", "IMAGE"),
+}
+LIMITS: Group = {
+    "max_cost": _option(float, "What the run may cost.", "DOLLARS"),
+    "max_tokens": _option(int, "How many tokens it may take.", "N"),
+    "max_calls": _option(int, "How often the model may be asked.", "N"),
+    "max_iterations": _option(int, "How many write-test cycles.", "N"),
+    "max_minutes": _option(float, "How long it may take.", "MINUTES"),
+}
+SHARED = MODEL | SERVER | LIMITS
+PROJECT: Group = {
+    "test": _option(str, "The command that runs the tests.", "COMMAND"),
+    "setup": _option(str, "A command that installs what the tests need.", "COMMAND"),
+    "build": _option(str, "The command that builds the project, offline.", "COMMAND"),
     "cwd": (Annotated[str, typer.Option(metavar="DIR", help="The project's directory in the repository.")], ""),
-    "only": (Annotated[list[str] | None, typer.Option(metavar="DIR", help="Take only this part along.")], None),
-    "allow_test_changes": (Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Tests to open.")], None),
-}
-SETTING_OF = {
-    "model": "model",
-    "base_url": "base_url",
-    "context": "context",
-    "image": "image",
-    "sandbox": "sandbox",
-    "max_cost": "limits.dollars",
-    "max_calls": "limits.calls",
-    "max_iterations": "limits.iterations",
-    "max_minutes": "limits.seconds",
+    "only": _option(list[str], "Take only this part along.", "DIR"),
+    "allow_test_changes": _option(list[str], "Tests to open.", "GLOB"),
 }
 
 
-def _with_options(*groups: dict[str, tuple[Any, object]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _with_options(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of `groups`; it receives them together, as its argument `options`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -162,18 +188,32 @@ def change(
 
 
 @app.command()
-@_with_options(SHARED)
+@_with_options(SERVER, LIMITS)
 def resume(options: Flags, run: RunId = None, repo: Where = Path()) -> None:
-    """Take up a run that was interrupted, from where its journal left off.
+    """Take up a run that was interrupted, from where its journal left off; limits that are given replace the run's.
 
-    Example: greenward resume 3f2a
+    Example: greenward resume 3f2a --max-cost 2
     """
-    from agent.runs import find_run
+    from dataclasses import replace
 
-    around = _surroundings(options)
-    with _session(around, repo) as session:
-        found = find_run(session.workspace.runs_directory, run)
-        _conclude(session.resume(found.id), allow_unproven=bool(options["allow_unproven"]))
+    from agent.events import Outcome
+    from agent.options import limits_of, settings_as_in
+    from agent.runs import find_unfinished, runs_directory
+    from agent.session import Session
+
+    found = find_unfinished(runs_directory(repo, os.environ), run)
+    given = limits_of(options)
+    around = _surroundings(
+        settings_as_in(found.state) | {k: v for k, v in options.items() if v is not None}, asks=False
+    )
+    if found.state.outcome is None or (found.state.outcome is Outcome.OUT_OF_BUDGET and given):
+        around.settings.require_key()
+    else:
+        console.tell(f"the run {found.id} has ended already")
+    with _workspace(repo, found) as workspace:
+        limits = replace(found.state.started.limits, **given)
+        state = Session(workspace=workspace, around=around).resume(found.id, limits)
+    _conclude(state, allow_unproven=bool(options["allow_unproven"]))
 
 
 @app.command()
@@ -182,12 +222,14 @@ def runs(repo: Where = Path()) -> None:
 
     Example: greenward runs
     """
-    from agent.runs import stored_runs
+    from agent.runs import damaged_runs, runs_directory, stored_runs
     from agent.summary import run_line
 
-    with _workspace(repo) as workspace:
-        lines = [run_line(run) for run in stored_runs(workspace.runs_directory)]
-    print("\n".join(lines) or "no runs yet")
+    directory = runs_directory(repo, os.environ)
+    lines = [run_line(run) for run in stored_runs(directory)]
+    for error in damaged_runs(directory):
+        console.tell(f"damaged: {sanitise(error.message)}")
+    console.say("\n".join(lines) or "no runs yet")
 
 
 @app.command()
@@ -196,13 +238,13 @@ def diff(run: RunId = None, repo: Where = Path()) -> None:
 
     Example: greenward diff 3f2a | less
     """
-    from agent.runs import find_run
-    from agent.text import sanitise
-
-    with _workspace(repo) as workspace:
-        state = find_run(workspace.runs_directory, run).state
-        patch = workspace.diff(state.base, state.result_tree)
-    print(sanitise(patch) if sys.stdout.isatty() else patch, end="")
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        patch = workspace.diff(found.state.base, found.state.result_tree)
+    if sys.stdout.isatty():
+        console.say(sanitise(patch))
+    else:
+        sys.stdout.buffer.write(patch.encode("utf-8", "surrogateescape"))
 
 
 @app.command()
@@ -216,10 +258,10 @@ def accept(
     Example: greenward accept 3f2a
     """
     from agent.accepting import accept_run
-    from agent.runs import find_run
 
-    with _workspace(repo) as workspace:
-        print(accept_run(workspace, find_run(workspace.runs_directory, run), merge=merge, environ=os.environ))
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        console.say(accept_run(workspace, found, merge=merge, environ=os.environ))
 
 
 @app.command()
@@ -229,10 +271,10 @@ def undo(run: RunId = None, repo: Where = Path()) -> None:
     Example: greenward undo 3f2a
     """
     from agent.accepting import undo_run
-    from agent.runs import find_run
 
-    with _workspace(repo) as workspace:
-        print(undo_run(workspace, find_run(workspace.runs_directory, run), environ=os.environ))
+    found = _found(repo, run)
+    with _workspace(repo, found) as workspace:
+        console.say(undo_run(workspace, found, environ=os.environ))
 
 
 @app.command()
@@ -247,11 +289,10 @@ def demo(
     """
     from agent.config import Key
     from agent.demo import REQUEST, demo_directory, scripted_model
-    from agent.redact import Secret
     from agent.tasks import start_new
 
     target = directory or demo_directory(Path())
-    _tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
+    console.tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
     with scripted_model() as flags:
         around = _surroundings(flags, key=Key(secret=Secret("scripted-model"), source="demo"))
         _conclude(start_new(around, target, REQUEST), allow_unproven=False)
@@ -270,33 +311,38 @@ def image_import(
 
     client = connect(dict(os.environ))
     try:
-        print(import_file(client, file, _tell).id)
+        console.say(import_file(client, file, console.tell).id)
     finally:
         client.close()
 
 
 def main() -> None:
     """Run a command and exit with the code of the README's table."""
+    from agent.config import KEY_VARIABLES
+
+    console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
+    except SetupFailed as error:
+        _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
         _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
-    except (_Ended, KeyboardInterrupt, BrokenPipeError) as ended:
-        if not isinstance(ended.__cause__ or ended, BrokenPipeError):
-            _fail("interrupted", "`greenward resume` goes on from here; nothing is lost", 130)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except (Interrupted, KeyboardInterrupt):
+        _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End in good order; the next signal ends the process at once."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, hint: str, code: int) -> None:
-    from agent.text import sanitise
-
-    _tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
     sys.exit(code)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
@@ -308,33 +354,32 @@ def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: F
     _conclude(state, allow_unproven=bool(options["allow_unproven"]))
 
 
-def _surroundings(options: Flags, key: "Key | None" = None) -> "Surroundings":
+def _surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True) -> "Surroundings":
+    """What a session is given; `asks` if it will ask a model for sure, which takes a key."""
     from agent.config import load_settings, take_key
+    from agent.options import settings_of
     from agent.progress import Progress
     from agent.session import Surroundings
 
     found = take_key(os.environ)
-    flags = {SETTING_OF.get(name, name): value for name, value in options.items() if name in SETTING_OF or "." in name}
-    if isinstance(minutes := flags.get("limits.seconds"), int | float):
-        flags["limits.seconds"] = minutes * 60.0
-    settings = load_settings(os.environ, flags, key=key or found)
-    settings.require_key()
-    return Surroundings(settings=settings, say=_tell, progress=Progress(_tell), environ=dict(os.environ))
+    settings = load_settings(os.environ, settings_of(options), key=key or found)
+    if asks:
+        settings.require_key()
+    return Surroundings(settings=settings, say=console.tell, progress=Progress(console.tell), environ=dict(os.environ))
+
+
+def _found(repo: Path, run: str | None) -> "StoredRun":
+    from agent.runs import find_run, runs_directory
+
+    return find_run(runs_directory(repo, os.environ), run)
 
 
 @contextmanager
-def _session(around: "Surroundings", repo: Path) -> "Iterator[Session]":
-    from agent.session import Session
-
-    with _workspace(repo) as workspace:
-        yield Session(workspace=workspace, around=around)
-
-
-@contextmanager
-def _workspace(repo: Path) -> Iterator[Any]:
+def _workspace(repo: Path, run: "StoredRun") -> "Iterator[Workspace]":
+    """The repository, as far as the run saw it."""
     from agent.workspace import Workspace
 
-    with Workspace.open(repo, environment=dict(os.environ)) as workspace:
+    with Workspace.open(repo, only=run.state.started.task.only, environment=dict(os.environ)) as workspace:
         yield workspace
 
 
@@ -342,7 +387,7 @@ def _conclude(state: "RunState", *, allow_unproven: bool) -> None:
     from agent.events import Outcome
     from agent.summary import summary
 
-    print(summary(state))
+    console.say(summary(state))
     if state.outcome is None:
         raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
     allowed = allow_unproven and state.outcome is Outcome.UNPROVEN

@@ -25,6 +25,7 @@ __all__ = [
     "EnvironmentPrepared",
     "Event",
     "Finish",
+    "LimitsChanged",
     "ModelReplied",
     "Outcome",
     "Planned",
@@ -135,6 +136,14 @@ class SessionStarted:
     kind: Literal["session_started"] = "session_started"
     pid: int
     version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """Other limits are in force from here on; a run that ended out of budget goes on."""
+
+    kind: Literal["limits_changed"] = "limits_changed"
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +276,7 @@ class RunFinished:
 Event = Annotated[
     RunStarted
     | SessionStarted
+    | LimitsChanged
     | EnvironmentPrepared
     | BaselineMeasured
     | Prompted

@@ -2,24 +2,40 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import events as e
 from agent.bench import Bench, after_build
 from agent.edits import Edit
-from agent.place import Place
+from agent.messages import ToolResult
+from agent.place import Place, kept_closed
 from agent.state import Phase, RunState
 from agent.task import Plan
 from agent.testreport import TestReport
-from agent.tools import PLANNING, WRITING, Effect, FileEntry, Finish, Match, Situation, TestRun
+from agent.text import excerpt, sanitise
+from agent.tools import (
+    PLANNING,
+    WRITING,
+    Effect,
+    FileEntry,
+    Finish,
+    Match,
+    Mistake,
+    Situation,
+    TestRun,
+    ToolOutcome,
+    Unseal,
+)
 from agent.tools.toolbox import Toolbox
 from agent.workspace import Workspace
-from sandbox import Command, Execution
+from sandbox import Command, Execution, SetupFailed
 
 __all__ = ["Hands", "RunHands"]
 
 ID_LENGTH = 16
+LOG_LIMIT = 3_000
+"""Characters that the model is shown of a setup that failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +64,18 @@ class RunHands:
     def edit(self, tree: str, edits: Sequence[Edit]) -> str:
         return self.workspace.edit(tree, edits, self.place.seal(self.state))
 
+    def kept_closed(self, path: str) -> str:
+        return kept_closed(self.state, self.place.seal(self.state), path)
+
     def execute(self, tree: str, script: str, timeout: float) -> Execution:
         recipe = self.place.recipe(tree, self.state)
         command = Command(script=after_build(recipe, script), timeout=timeout, cwd=self.state.started.task.cwd)
-        return self.place.execute(self.state, tree, command)
+        try:
+            return self.place.execute(self.state, tree, command)
+        except SetupFailed as error:
+            if tree == self.state.base:
+                raise
+            raise Mistake(_not_installed("what the manifests ask for", error)) from error
 
     def run_tests(self, tree: str, selection: Sequence[str]) -> tuple[TestReport, str]:
         return self.bench.run(self.state, tree, tuple(selection)), tree
@@ -89,7 +113,7 @@ class Hands:
             allowed=PLANNING if state.phase is Phase.PLAN else WRITING,
             previous=state.report or state.baseline,
         )
-        outcome = Toolbox(hands).call(call, situation)
+        outcome = self._checked(state, Toolbox(hands).call(call, situation))
         if outcome.tree != state.tree:
             self.workspace.checkpoint(state.started.run_id, outcome.tree)
         yield e.ToolReturned(
@@ -100,6 +124,27 @@ class Hands:
             tree=outcome.tree,
             effect=_effect(outcome.effect),
         )
+
+    def _checked(self, state: RunState, outcome: ToolOutcome) -> ToolOutcome:
+        """`outcome`, but for a plan whose dependencies cannot be installed: that is told, and the plan not taken.
+
+        Raises:
+            SetupFailed: without them it fails as well, so it is not the plan's fault.
+        """
+        plan = outcome.effect
+        if not isinstance(plan, Plan) or not plan.dependencies:
+            return outcome
+        try:
+            self.place.prepare(replace(state, plan=plan), state.tree)
+        except SetupFailed as error:
+            self.place.prepare(replace(state, plan=replace(plan, dependencies=())), state.tree)
+            told = _not_installed("The plan is not taken. Its dependencies", error)
+            return replace(outcome, result=ToolResult(content=told, is_error=True), effect=None)
+        return outcome
+
+
+def _not_installed(what: str, error: SetupFailed) -> str:
+    return excerpt(f"{what} cannot be installed: {error.message}\n{sanitise(error.log)}".rstrip(), LOG_LIMIT)
 
 
 def _effect(effect: Effect) -> e.Effect | None:
@@ -112,3 +157,5 @@ def _effect(effect: Effect) -> e.Effect | None:
             return e.Finish(status=status, reason=reason)
         case TestRun(report=report, full=full):
             return e.TestRun(report=report, full=full)
+        case Unseal(path=path, reason=reason):
+            return e.Unsealed(path=path, reason=reason)

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from shlex import quote
 
-from agent.bench import Bench, build_script
+from agent.bench import Bench, build_script, no_environment
 from agent.events import Event, VerdictReached
 from agent.state import RunState
 from agent.task import Criterion
+from agent.testreport import TestReport
 from agent.text import decode, excerpt
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness, shortfall
-from sandbox import Command
+from sandbox import Command, SetupFailed
 
 __all__ = ["Judge"]
 
@@ -40,27 +41,49 @@ class Judge:
         yield VerdictReached(verdict=replace(verdict, seconds=time.monotonic() - began))
 
     def _verdict(self, state: RunState, tree: str) -> Verdict:
-        task = state.started.task
-        environment, recipe = self.bench.place.prepare(state, tree)
-        found = Verdict(kind=VerdictKind.FAILED, tree=tree, environment=environment.id, test=recipe.test)
-        if broken := self.bench.place.violations(state, tree):
+        """What the sealed files and the suite show, and if they show nothing against it, what the rest does."""
+        place, found = self.bench.place, Verdict(kind=VerdictKind.FAILED, tree=tree)
+        try:
+            environment, recipe = place.prepare(state, tree)
+        except SetupFailed as error:
+            if tree == state.base:
+                raise
+            return replace(found, reasons=(no_environment(error).problem,))
+        found = replace(found, environment=environment.id, test=recipe.test)
+        if broken := place.violations(state, tree):
             return replace(found, reasons=broken)
-        report = self.bench.run_fresh(state, tree)
-        found = replace(found, report=report)
-        if state.baseline is None:
+        found = replace(found, report=self.bench.run_fresh(state, tree))
+        if state.baseline is None or found.report is None:
             return replace(found, kind=VerdictKind.ERROR, reasons=("there is no baseline",))
-        if reasons := shortfall(task.mode, state.baseline, report):
+        if reasons := shortfall(state.started.task.mode, state.baseline, found.report) or self._corrected(state, tree):
             return replace(found, reasons=reasons)
-        if task.mode != "fix":
-            found = replace(found, witnesses=self._witnesses(state, tree))
+        return self._weighed(state, found)
+
+    def _weighed(self, state: RunState, found: Verdict) -> Verdict:
+        """The verdict on a tree whose suite passes."""
+        mode, opened = state.started.task.mode, review(state)
+        if mode != "fix":
+            found = replace(found, witnesses=self._witnesses(state, found.tree))
             if reasons := unproven(found.witnesses):
                 return replace(found, kind=VerdictKind.UNPROVEN, reasons=reasons)
         if not self.bench.place.isolated:
             reason = "the tests passed, but nothing isolated them: a local sandbox proves nothing"
             return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
-        if opened := review(state):
+        if opened and mode != "new":
             return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=opened)
-        return replace(found, kind=VerdictKind.PASSED)
+        return replace(found, kind=VerdictKind.PASSED, notes=opened)
+
+    def _corrected(self, state: RunState, tree: str) -> tuple[str, ...]:
+        """Why tests that were opened and changed prove nothing: they do not fail where there is no code yet."""
+        place = self.bench.place
+        changed = place.workspace.changed(state.witness_tree, tree)
+        opened = [each.path for each in state.unsealed if each.path in changed]
+        if not opened:
+            return ()
+        entries = place.workspace.trees.entries(tree)
+        without_code = place.workspace.trees.graft(state.witness_tree, {path: entries.get(path) for path in opened})
+        report = self.bench.run_fresh(state, without_code)
+        return tuple(reason for path in opened if (reason := _proves_nothing(path, report, state.started.task.cwd)))
 
     def _witnesses(self, state: RunState, tree: str) -> tuple[Witness, ...]:
         criteria = state.plan.criteria if state.plan else ()
@@ -110,6 +133,17 @@ def unproven(witnesses: tuple[Witness, ...]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def _proves_nothing(path: str, report: TestReport, cwd: str) -> str:
+    """Why the opened file at `path` proves nothing after it was changed; empty if it fails without the code."""
+    name = path.removeprefix(f"{cwd}/") if cwd else path
+    of_file = {case_id for case_id in report.ids() if case_id.partition("::")[0] == name}
+    if report.problem:
+        return f"{path} was opened and changed, and without the code there is no test result: {report.problem}"
+    if not (of_file or report.ids()).intersection(report.failing):
+        return f"{path} was opened and changed, and passes without the code that it is to test"
+    return ""
+
+
 def review(state: RunState) -> tuple[str, ...]:
     """What a person has to look at before the result can be called green."""
     return tuple(f"the test file {opened.path} was opened for changes: {opened.reason}" for opened in state.unsealed)
@@ -118,7 +152,7 @@ def review(state: RunState) -> tuple[str, ...]:
 def _case_script(number: int, criterion: Criterion) -> str:
     """Run in a copy, so that no case sees what another one wrote."""
     out = f"$GREENWARD_OUT/case-{number}"
-    command = f"timeout -k 1 {CASE_SECONDS} sh -c {quote(criterion.command)}"
+    command = f"env -u GREENWARD_OUT timeout -k 1 {CASE_SECONDS} sh -c {quote(criterion.command)}"
     return f"""
 copy=$(mktemp -d) && cp -a . "$copy" && ( cd "$copy" && {command} ) >"{out}.out" 2>&1 </dev/null
 echo $? >"{out}.code"

@@ -1,5 +1,6 @@
 """Where a run's commands are executed: the environment that a tree's manifests call for, and a sandbox in it."""
 
+import glob
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,14 +10,17 @@ from agent.seal import Seal
 from agent.state import Phase, RunState
 from agent.testreport import TestReport
 from agent.workspace import Workspace
-from sandbox import Command, Engine, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost
+from sandbox import Command, Engine, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup
 
-__all__ = ["Place", "seal_of"]
+__all__ = ["HEADLINES", "Place", "headlines", "kept_closed", "seal_of"]
 
 T = TypeVar("T")
 
 ATTEMPTS = 3
 """How often a command is run whose sandbox died under it."""
+HEADLINES = ("setting up ", "pulling the ", "bootstrapping ", "importing ", "waiting for ", "the image ")
+"""How the sandbox's own messages begin; what else it passes on are lines of pip and its like."""
+CONFIGURATION = (".ini", ".toml", ".cfg", ".coveragerc")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +34,10 @@ class Place:
     limits: Limits
     run_id: str
     say: Callable[[str], None]
-    _open: tuple[Environment, Sandbox] | None = field(default=None, init=False)
+    _environments: dict[str, Environment] = field(default_factory=dict, init=False)
+    _sandboxes: dict[str, Sandbox] = field(default_factory=dict, init=False)
+    _warm: str = field(default="", init=False)
+    """The environment in which the working copy is."""
 
     def prepare(self, state: RunState, tree: str) -> tuple[Environment, Recipe]:
         """The environment for `tree`, made if need be.
@@ -39,21 +46,50 @@ class Place:
             SandboxError: there is no engine or no image, or the setup failed.
         """
         recipe = self.recipe(tree, state)
-        return self.engine.prepare(recipe.setup, self.say), recipe
+        return self._environment(recipe.setup, recipe.key), recipe
 
     def seal(self, state: RunState) -> Seal:
         """What may not be changed at this point of the run."""
         return seal_of(state, self.workspace, self.recipe(state.base, state).settings.sealed)
 
     def execute(self, state: RunState, tree: str, command: Command) -> Execution:
-        """Run `command` on `tree` in the warm working copy, and take back what it changed."""
+        """Run `command` on `tree` in the warm working copy, and take back what it changed.
+
+        Raises:
+            SandboxError: nothing came of it.
+        """
         work = self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree))
-        return self._persistently(lambda: self._sandbox(state, tree).execute(work, command))
+
+        def attempt() -> Execution:
+            environment, _ = self.prepare(state, tree)
+            if self._warm != environment.id:
+                self._leave(self._warm)
+                self._warm = environment.id
+            return self._sandbox(environment).execute(work, command)
+
+        return self._persistently(attempt)
 
     def execute_fresh(self, state: RunState, tree: str, command: Command) -> ExecResult:
-        """Run `command` on `tree` in a new container; nothing comes back but its result."""
+        """Run `command` on `tree` in a new container; nothing comes back but its result.
+
+        Raises:
+            SandboxError: nothing came of it.
+        """
         work = self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree))
-        return self._persistently(lambda: self._sandbox(state, tree).execute_fresh(work, command))
+        return self._persistently(
+            lambda: self._sandbox(self.prepare(state, tree)[0]).execute_fresh(work, command),
+        )
+
+    def execute_in(self, setup: Setup, tree: str, command: Command) -> ExecResult:
+        """Run `command` on `tree` in a new container of the environment that `setup` makes.
+
+        Raises:
+            SandboxError: nothing came of it.
+        """
+        work = self.workspace.tree(tree, seal=Seal(policy="locked"), ignore_base=tree)
+        return self._persistently(
+            lambda: self._sandbox(self._environment(setup, repr(setup))).execute_fresh(work, command)
+        )
 
     def violations(self, state: RunState, tree: str) -> tuple[str, ...]:
         """Sealed files that differ in `tree` all the same, in words: none, unless something is wrong with us."""
@@ -61,26 +97,34 @@ class Place:
 
     @property
     def isolated(self) -> bool:
-        return self._open is not None and self._open[1].isolated
+        """Whether all that was executed so far was isolated, and something was."""
+        return bool(self._sandboxes) and all(sandbox.isolated for sandbox in self._sandboxes.values())
 
     def close(self) -> None:
-        if self._open is not None:
-            _, sandbox = self._open
-            self._open = None
-            sandbox.__exit__(None, None, None)
+        """Remove whatever runs."""
+        for environment in tuple(self._sandboxes):
+            self._leave(environment)
+        self._environments.clear()
 
     def _rules(self, state: RunState, tree: str) -> str:
         """Whose `.gitignore` holds: the base's, or under `new`, where the base has none, the tree's own."""
         return tree if state.started.task.mode == "new" else state.base
 
-    def _sandbox(self, state: RunState, tree: str) -> Sandbox:
-        environment, _ = self.prepare(state, tree)
-        if self._open is not None and self._open[0].id == environment.id:
-            return self._open[1]
-        self.close()
-        sandbox = self.engine.open(environment, limits=self.limits, run_id=self.run_id).__enter__()
-        self._open = (environment, sandbox)
-        return sandbox
+    def _environment(self, setup: Setup, key: str) -> Environment:
+        if key not in self._environments:
+            self._environments[key] = self.engine.prepare(setup, headlines(self.say))
+        return self._environments[key]
+
+    def _sandbox(self, environment: Environment) -> Sandbox:
+        if environment.id not in self._sandboxes:
+            opened = self.engine.open(environment, limits=self.limits, run_id=self.run_id)
+            self._sandboxes[environment.id] = opened.__enter__()
+        return self._sandboxes[environment.id]
+
+    def _leave(self, environment: str) -> None:
+        sandbox = self._sandboxes.pop(environment, None)
+        if sandbox is not None:
+            sandbox.__exit__(None, None, None)
 
     def _persistently(self, attempt: Callable[[], T]) -> T:
         for _ in range(ATTEMPTS - 1):
@@ -92,17 +136,45 @@ class Place:
         return attempt()
 
 
+def headlines(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say` for the sandbox's own messages alone."""
+
+    def told(line: str) -> None:
+        if line.startswith(HEADLINES):
+            say(line)
+
+    return told
+
+
 def seal_of(state: RunState, workspace: Workspace, sealed: tuple[str, ...] = ()) -> Seal:
     """What may not be changed at this point of the run; `sealed` are further patterns of paths."""
     task = state.started.task
-    open_still = task.mode == "new" and state.phase is not Phase.CODE
     return Seal.of(
         (entry.path for entry in workspace.files(state.witness_tree)),
         test_files=_test_files(state.baseline, task.cwd),
-        policy="free" if open_still else task.test_policy,
-        unsealed=(*task.allow_test_changes, *(opened.path for opened in state.unsealed)),
+        policy="free" if _nothing_sealed(state) else task.test_policy,
+        unsealed=(*task.allow_test_changes, *(glob.escape(opened.path) for opened in state.unsealed)),
         sealed=sealed,
     )
+
+
+def kept_closed(state: RunState, seal: Seal, path: str) -> str:
+    """Why the sealed file at `path` may not be opened for changes; empty if it may."""
+    mode, folded = state.started.task.mode, path.casefold()
+    if mode == "fix":
+        return "under `fix` no test may change. If it is wrong, call `finish` with the status `blocked` and say why"
+    among_tests = folded in seal.files or any(folded.startswith(f"{each}/") for each in seal.directories)
+    if _nothing_sealed(state) or not among_tests or folded not in seal.base:
+        return "it is not sealed as a test"
+    if mode != "new":
+        return "it is the user's test. If it is wrong, call `finish` with the status `blocked` and say why"
+    if folded.endswith(CONFIGURATION):
+        return "it configures the test runner"
+    return "it is open already" if any(opened.path == path for opened in state.unsealed) else ""
+
+
+def _nothing_sealed(state: RunState) -> bool:
+    return state.started.task.mode == "new" and state.phase is not Phase.CODE
 
 
 def _test_files(report: TestReport | None, cwd: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from agent.messages import ToolCall
 from agent.state import RunState, apply, fold
 from agent.task import Limits, Plan
 from agent.testreport import Status, TestReport
-from agent.text import one_line
+from agent.text import one_line, sanitise
 from agent.verdict import VerdictKind
 
 __all__ = ["Progress", "budget_line", "spent_line"]
@@ -29,7 +29,7 @@ class Progress:
         before = self._state
         self._state = fold([entry]) if before is None else apply(before, entry)
         for line in _lines(entry.event, before or self._state, self._state):
-            self._write(line)
+            self._write(sanitise(line).replace("\n", "\\n"))
 
     def catch_up(self, entries: tuple[Entry, ...]) -> None:
         """Take in what happened in earlier sessions without telling it again."""
@@ -45,13 +45,15 @@ def spent_line(state: RunState) -> str:
     return f"${state.spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {state.spent.calls} calls"
 
 
-def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901 - one arm for each event
+def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912 - an arm each
     match event:
         case e.RunStarted():
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
+        case e.LimitsChanged(limits=limits):
+            yield f"limits: at most {budget_line(limits)}"
         case e.EnvironmentPrepared():
             how = "cached" if event.cached else f"made in {event.seconds:.0f} s, base image {event.origin}"
-            yield f"environment: {how}; tests: {event.test}"
+            yield f"environment: {how}; tests: {one_line(event.test)}"
             yield from (f"  note: {one_line(note)}" for note in event.notes)
         case e.BaselineMeasured():
             yield f"baseline: {event.report} ({event.report.seconds:.1f} s)"
@@ -68,10 +70,11 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in fresh containers)"
             if verdict.kind is not VerdictKind.PASSED:
                 yield from (f"  {one_line(reason)}" for reason in verdict.reasons)
+            yield from (f"  note: {one_line(note)}" for note in verdict.notes)
         case e.Committed() if after.tip != before.tip:
             yield f"commit: {event.commit[:9]} {one_line(event.subject)}"
         case e.BudgetExhausted():
-            yield f"budget: {event.reason}"
+            yield f"budget: {one_line(event.reason)}"
         case _:
             return
 
@@ -84,12 +87,14 @@ def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[
             yield _tests(report, before, after)
         case e.TestRun(report=report):
             yield f"  some tests: {report}"
+        case e.Unsealed(path=path, reason=reason):
+            yield f"  unseal {one_line(path)}: {one_line(reason)}"
         case e.Finish():
             yield f"model: {event.effect.status}. {one_line(event.effect.reason)}".rstrip()
         case _:
             call = next((call for call in before.pending if call.id == event.call_id), None)
             failed = f" - {one_line(event.content)}" if event.is_error else ""
-            yield f"  {event.name} {_subject(call)}".rstrip() + failed
+            yield f"  {one_line(event.name, 64)} {_subject(call)}".rstrip() + failed
 
 
 def _plan(plan: Plan) -> Iterator[str]:
@@ -100,7 +105,7 @@ def _plan(plan: Plan) -> Iterator[str]:
 
 def _tests(report: TestReport, before: RunState, after: RunState) -> str:
     earlier = before.report or before.baseline
-    line = f"iteration {after.spent.iterations}: {report.problem or report}"
+    line = f"iteration {after.spent.iterations}: {one_line(report.problem) or report}"
     if earlier is not None:
         passed, was = report.ids(Status.PASSED), earlier.ids(Status.PASSED)
         line += _names(", fixed", passed - was) + _names(", broken", set(report.failing) & was)

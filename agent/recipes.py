@@ -1,19 +1,23 @@
 """The recipes of a run's trees: the base's own, and what an edited manifest declares."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from agent.manifests import Project
+from agent.manifests import Declaration, Project
+from agent.metadata import needs_metadata, read_metadata
 from agent.recipe import Recipe, Settings, read_settings, recipe_for
 from agent.state import RunState
 from agent.task import Plan, Task
 from agent.trees import Entry
 from agent.workspace import Workspace
+from sandbox import Command, ExecResult, Setup
 
 __all__ = ["Recipes"]
 
 MANIFEST_SUFFIXES = (".toml", ".cfg", ".ini", ".txt", ".in", ".lock", ".py", "PKG-INFO", "Makefile")
 """Files at the project's root, and requirement files one level below, by which a recipe can change."""
+BUILD_FILES = ("setup.py", "setup.cfg", "pyproject.toml", ".txt", ".in")
+"""Those of them on which it depends what a build backend says."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,7 +26,10 @@ class Recipes:
 
     workspace: Workspace
     task: Task
-    _base: tuple[Settings, str | None] | None = field(default=None, init=False)
+    execute: Callable[[Setup, str, Command], ExecResult] | None = None
+    """Runs a command offline on a tree, in the environment of a setup: asks a build backend what only code tells."""
+    _declared: dict[tuple[str, ...], Declaration | None] = field(default_factory=dict, init=False)
+    _version: str | None = field(default=None, init=False)
     _made: dict[tuple[str, ...], Recipe] = field(default_factory=dict, init=False)
 
     def for_tree(self, tree: str, state: RunState) -> Recipe:
@@ -37,10 +44,30 @@ class Recipes:
     def _make(self, tree: str, entries: Mapping[str, Entry], plan: Plan | None) -> Recipe:
         settings = self._settings(plan)
         project = Project(read=lambda path: self._read(tree, path), paths=entries.keys(), cwd=self.task.cwd)
-        recipe = recipe_for(project, settings=settings, extra=plan.dependencies if plan else ())
+        extra = plan.dependencies if plan else ()
+        metadata = self._metadata(project, tree, settings)
+        recipe = recipe_for(project, settings=settings, extra=extra, version=self._tagged(), metadata=metadata)
         if plan is not None and plan.setup and self.task.build is None:
             recipe = replace(recipe, build=f"{plan.setup}\n{recipe.build}")
         return recipe
+
+    def _metadata(self, project: Project, tree: str, settings: Settings) -> Declaration | None:
+        execute = self.execute
+        if execute is None or settings.setup is not None or not needs_metadata(project):
+            return None
+        key = tuple(line for line in self._manifests(self.workspace.trees.entries(tree)) if _shapes_a_build(line))
+        if key not in self._declared:
+            self._declared[key] = read_metadata(
+                project, lambda setup, command: execute(setup, tree, command), settings=settings, version=self._tagged()
+            )
+        return self._declared[key]
+
+    def _tagged(self) -> str | None:
+        """The nearest tag of the base that looks like a version: what its build would read from git, which it lacks."""
+        if self._version is None:
+            described = ("describe", "--tags", "--abbrev=0", "--match=*[0-9]*", self.task.base_commit)
+            self._version = self.workspace.git.text(*described, ok=(0, 128))
+        return self._version or None
 
     def _settings(self, plan: Plan | None) -> Settings:
         """What the user says, then the base, then, in an empty base, the plan."""
@@ -67,3 +94,7 @@ class Recipes:
         prefix = f"{self.task.cwd}/" if self.task.cwd else ""
         near = (path for path in entries if path.startswith(prefix) and path.count("/", len(prefix)) <= 1)
         return [f"{path} {entries[path].oid}" for path in sorted(near) if path.endswith(MANIFEST_SUFFIXES)]
+
+
+def _shapes_a_build(manifest: str) -> bool:
+    return manifest.rpartition(" ")[0].endswith(BUILD_FILES)

@@ -1,14 +1,16 @@
 """The runs of a repository, as their journals tell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import DamagedRun, UsageProblem
 from agent.journal import read_entries
+from agent.repository import find
 from agent.state import RunState, fold
 
-__all__ = ["JOURNAL", "StoredRun", "find_run", "stored_runs"]
+__all__ = ["JOURNAL", "StoredRun", "damaged_runs", "find_run", "find_unfinished", "runs_directory", "stored_runs"]
 
 JOURNAL = "journal.jsonl"
 
@@ -30,38 +32,74 @@ class StoredRun:
         return self.state.outcome.value if self.state.outcome else "unfinished"
 
 
+def runs_directory(repo: Path, environ: Mapping[str, str]) -> Path:
+    """Where the runs of the repository that holds `repo` are, if there are any.
+
+    Raises:
+        UsageProblem: there is no repository.
+    """
+    return find(repo, environ).common_dir / "greenward" / "runs"
+
+
 def stored_runs(directory: Path) -> Iterator[StoredRun]:
-    """The runs below `directory`, newest first. A damaged one is passed over; `find_run` says what is wrong with it."""
+    """The runs below `directory`, the one last worked on first. `damaged_runs` has those that cannot be read."""
     found = []
     for path in directory.glob(f"*/{JOURNAL}"):
-        try:
+        with suppress(DamagedRun):
             found.append(_load(path))
-        except DamagedRun:
-            continue
-    yield from sorted(found, key=lambda run: run.state.at, reverse=True)
+    yield from sorted(found, key=lambda run: (run.state.at, run.id), reverse=True)
+
+
+def damaged_runs(directory: Path) -> Iterator[DamagedRun]:
+    """What is wrong with each run below `directory` that cannot be read."""
+    for path in sorted(directory.glob(f"*/{JOURNAL}")):
+        try:
+            _load(path)
+        except DamagedRun as error:
+            yield error
 
 
 def find_run(directory: Path, name: str | None) -> StoredRun:
-    """The run whose id begins with `name`, or the newest.
+    """The run whose id is or begins with `name`; without one, the run that was worked on last.
 
     Raises:
         UsageProblem: there is none, or more than one.
         DamagedRun: its journal is damaged.
     """
     if name is None:
-        newest = next(stored_runs(directory), None)
-        if newest is None:
-            raise UsageProblem("there are no runs in this repository", hint="start one with `greenward change REQUEST`")
-        return newest
-    matches = [path for path in directory.glob(f"*/{JOURNAL}") if path.parent.name.startswith(name)]
+        return _first(stored_runs(directory))
+    paths = [path for path in directory.glob(f"*/{JOURNAL}") if path.parent.name.startswith(name)]
+    matches = [path for path in paths if path.parent.name == name] or paths
     if len(matches) != 1:
         problem = "no run" if not matches else "more than one run"
         raise UsageProblem(f"{problem} has an id that begins with {name!r}", hint="`greenward runs` lists them")
     return _load(matches[0])
 
 
+def find_unfinished(directory: Path, name: str | None) -> StoredRun:
+    """As `find_run`, but without a name the last one that has not ended, if there is one.
+
+    Raises:
+        UsageProblem: there is none, or more than one.
+        DamagedRun: its journal is damaged.
+    """
+    runs = stored_runs(directory) if name is None else iter(())
+    unfinished = next((run for run in runs if run.state.outcome is None), None)
+    return unfinished or find_run(directory, name)
+
+
+def _first(runs: Iterator[StoredRun]) -> StoredRun:
+    newest = next(runs, None)
+    if newest is None:
+        raise UsageProblem("there are no runs in this repository", hint="start one with `greenward change REQUEST`")
+    return newest
+
+
 def _load(path: Path) -> StoredRun:
-    entries = list(read_entries(path))
+    try:
+        entries = list(read_entries(path))
+    except OSError as error:
+        raise DamagedRun(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     if not entries:
         raise DamagedRun(f"{path} is empty", hint="the run ended before it began: remove its directory")
     return StoredRun(directory=path.parent, state=fold(entries))

@@ -38,12 +38,15 @@ class Scribe:
         yield RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree)
 
     def _commit(self, state: RunState, tree: str, subject: str, body: str, iteration: Iteration | None = None) -> str:
-        """A commit of `tree` on the branch's tip, dated by the journal; none if the tree is the tip's."""
+        """A commit of `tree` on the branch's tip; none if the tree is the tip's.
+
+        Its date is the journal's: cut off between the branch and the journal, a run makes the same commit again.
+        """
         tip_tree = state.iterations[-1].tree if state.iterations else state.base
         if tree == tip_tree and iteration is None:
             return state.tip
         message = compose(subject, body, _trailers(state, iteration))
-        commit = self.workspace.commit(tree, state.tip, message, at=state.at)
+        commit = self.workspace.commit(tree, state.tip, message, at=state.worked_at)
         at_base = state.tip == state.started.task.base_commit
         self.workspace.advance(state.started.branch, commit, None if at_base else state.tip)
         return commit
@@ -71,7 +74,7 @@ def _subject(state: RunState) -> str:
         return f"Add failing tests: {summary}"
     if state.verdict is not None and state.verdict.tree == state.tested_tree:
         return summary
-    return f"Iteration {len(state.iterations) + 1}: {state.report}"
+    return f"Iteration {state.spent.iterations}: {state.report}"
 
 
 def _done(state: RunState) -> str:

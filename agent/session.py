@@ -4,17 +4,18 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from random import random
 
 from agent import __version__
-from agent.accepting import check_out
+from agent.accepting import check_out, unwritten
 from agent.asking import Asker
 from agent.bench import Bench
 from agent.config import Settings
-from agent.events import Outcome, RunStarted, SessionStarted
+from agent.errors import UsageProblem
+from agent.events import LimitsChanged, Outcome, RunStarted, SessionStarted
 from agent.hands import Hands
 from agent.journal import Journal
 from agent.judge import Judge
@@ -30,10 +31,11 @@ from agent.runs import JOURNAL
 from agent.scribe import Scribe
 from agent.speaking import Speaker
 from agent.state import RunState, fold
+from agent.task import Limits as TaskLimits
 from agent.task import Task
 from agent.tools.toolbox import TOOLS
 from agent.workspace import Workspace
-from sandbox import Limits
+from sandbox import Engine, Limits
 from sandbox.engines import open_engine
 
 __all__ = ["Session", "Surroundings", "new_run_id"]
@@ -63,7 +65,12 @@ class Session:
     around: Surroundings
 
     def start(self, task: Task, run_id: str, branch: str) -> RunState:
-        """Begin a run and drive it to its end."""
+        """Begin a run and drive it to its end.
+
+        Raises:
+            GreenwardError, SandboxError: something outside of the run is in its way. Without an engine there is no run;
+                any other can be resumed.
+        """
         settings = self.around.settings
         started = RunStarted(
             run_id=run_id,
@@ -76,17 +83,46 @@ class Session:
             max_output=settings.max_output,
             sandbox=settings.sandbox,
         )
-        with self._journal(run_id) as journal:
+        with self._engine() as engine, self._journal(run_id) as journal:
             journal.watch(self.around.progress)
             journal.append(started)
-            return self._work(journal)
+            return self._work(journal, engine)
 
-    def resume(self, run_id: str) -> RunState:
-        """Take a run up where its journal left off; a run that has ended is left alone."""
+    def resume(self, run_id: str, limits: TaskLimits | None = None) -> RunState:
+        """Take a run up where its journal left off, under other `limits` if some are given.
+
+        A run that has ended is left alone, unless it ran out of its budget and the limits are other ones.
+
+        Raises:
+            UsageProblem: the run used another sandbox than the one that is set, or another process works on it.
+            GreenwardError, SandboxError: something outside of the run is in its way.
+        """
         with self._journal(run_id) as journal:
+            state = fold(journal.entries)
+            other = limits not in (None, state.started.limits) and state.outcome in (None, Outcome.OUT_OF_BUDGET)
+            if state.outcome is not None and not other:
+                if unwritten(self.workspace):
+                    self._deliver(state)
+                return state
+            self._check_sandbox(state)
             self.around.progress.catch_up(journal.entries)
             journal.watch(self.around.progress)
-            return self._work(journal)
+            with self._engine() as engine:
+                if limits is not None and other:
+                    journal.append(LimitsChanged(limits=limits))
+                return self._work(journal, engine)
+
+    def _check_sandbox(self, state: RunState) -> None:
+        """A repository's own directory may have come from anywhere: that a run isolates nothing is not its to say."""
+        wanted, given = state.started.sandbox, self.around.settings.sandbox
+        if wanted != given:
+            raise UsageProblem(
+                f"the run {state.started.run_id} uses the sandbox `{wanted}`, but `{given}` is set",
+                hint=f"resume it with `--sandbox {wanted}`, if that is what you want",
+            )
+
+    def _engine(self) -> AbstractContextManager[Engine]:
+        return open_engine(self.around.settings.sandbox, self.around.environ)
 
     def _journal(self, run_id: str) -> Journal:
         key = self.around.settings.key
@@ -95,40 +131,35 @@ class Session:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Journal(directory / JOURNAL, scrub=scrub)
 
-    def _work(self, journal: Journal) -> RunState:
+    def _work(self, journal: Journal, engine: Engine) -> RunState:
         state = fold(journal.entries)
-        if state.outcome is None:
-            journal.append(SessionStarted(pid=os.getpid(), version=__version__))
-            with ExitStack() as stack:
-                run(journal, self._kit(state, stack))
+        journal.append(SessionStarted(pid=os.getpid(), version=__version__))
+        with ExitStack() as stack:
+            run(journal, self._kit(state, engine, stack))
         state = fold(journal.entries)
-        if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
-            check_out(self.workspace, state, self.around.environ)
+        self._deliver(state)
         return state
 
-    def _kit(self, state: RunState, stack: ExitStack) -> Kit:
-        settings, workspace, started = self.around.settings, self.workspace, state.started
+    def _deliver(self, state: RunState) -> None:
+        """Write the files of a finished scaffold; the result of any other run waits for `accept`."""
+        if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
+            check_out(self.workspace, state, self.around.environ)
+
+    def _kit(self, state: RunState, engine: Engine, stack: ExitStack) -> Kit:
+        workspace, started = self.workspace, state.started
+        recipes = Recipes(workspace=workspace, task=started.task)
         place = Place(
-            engine=stack.enter_context(open_engine(started.sandbox, self.around.environ)),
+            engine=engine,
             workspace=workspace,
-            recipe=Recipes(workspace=workspace, task=started.task).for_tree,
+            recipe=recipes.for_tree,
             limits=Limits(),
             run_id=started.run_id,
             say=self.around.say,
         )
+        recipes.execute = place.execute_in
         stack.callback(place.close)
-        key = settings.require_key()
-        endpoint = Endpoint(
-            base_url=settings.base_url,
-            model=started.model,
-            key=key.reveal() if key else "",
-            context=started.context,
-            thinking=None if settings.thinking == "default" else {"type": settings.thinking},
-            idle=settings.idle_timeout,
-            total=settings.call_timeout,
-        )
-        model = stack.enter_context(OpenAIModel(endpoint))
-        bench = Bench(place=place, timeout=settings.test_timeout)
+        model = stack.enter_context(OpenAIModel(self._endpoint(state)))
+        bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
         hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts)
@@ -142,6 +173,19 @@ class Session:
             judge=Judge(bench=bench).judge,
             commit=scribe.commit,
             finish=scribe.finish,
+        )
+
+    def _endpoint(self, state: RunState) -> Endpoint:
+        settings, started = self.around.settings, state.started
+        key = settings.require_key()
+        return Endpoint(
+            base_url=settings.base_url,
+            model=started.model,
+            key=key.reveal() if key else "",
+            context=started.context,
+            thinking=None if settings.thinking == "default" else {"type": settings.thinking},
+            idle=settings.idle_timeout,
+            total=settings.call_timeout,
         )
 
 

@@ -7,7 +7,7 @@ from agent.events import Event, Prompted, Say
 from agent.feedback import feedback
 from agent.messages import Message
 from agent.state import RunState
-from agent.text import excerpt, sanitise
+from agent.text import excerpt, fenced, sanitise
 from prompts import render
 
 __all__ = ["Speaker"]
@@ -59,7 +59,10 @@ class Speaker:
         return {
             "mode": task.mode,
             "request": excerpt(sanitise(task.request), REQUEST_LIMIT),
-            "instructions": excerpt(sanitise(task.instructions), INSTRUCTIONS_LIMIT),
+            "cwd": sanitise(task.cwd),
+            "instructions": fenced(excerpt(sanitise(task.instructions), INSTRUCTIONS_LIMIT), "notes")
+            if task.instructions.strip()
+            else "",
             "files": [sanitise(path) for path in paths[:FILES_SHOWN]],
             "files_left_out": max(0, len(paths) - FILES_SHOWN),
             "failures": feedback(baseline, None) if baseline is not None and task.mode == "fix" else "",

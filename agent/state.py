@@ -11,7 +11,7 @@ from agent.events import Outcome, Say
 from agent.journal import Entry
 from agent.messages import Message, ToolCall
 from agent.spending import Spent
-from agent.task import Plan
+from agent.task import Limits, Plan
 from agent.testreport import TestReport
 from agent.verdict import Verdict, VerdictKind, shortfall
 
@@ -19,8 +19,6 @@ __all__ = ["Due", "Iteration", "Phase", "RunState", "apply", "due", "ending", "f
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
-
-
 TAIL_SECONDS = 10.0
 """Kept of the wall clock for a last verdict, besides twice what the suite took."""
 
@@ -62,9 +60,12 @@ class RunState:
     """Everything that the loop knows, derived from the journal."""
 
     started: e.RunStarted
+    """What was asked for; its limits are the ones in force."""
     tree: str
     """The work as it stands."""
     at: datetime
+    worked_at: datetime
+    """When something was last done; that a session takes the run up again is no work."""
     phase: Phase = Phase.PLAN
     environment: e.EnvironmentPrepared | None = None
     baseline: TestReport | None = None
@@ -178,23 +179,34 @@ def fold(entries: Iterable[Entry]) -> RunState:
     if first is None or not isinstance(first.event, e.RunStarted):
         raise DamagedRun("the journal holds no run: it does not begin with one", hint="nothing was done: start anew")
     task = first.event.task
-    state = RunState(started=first.event, tree=task.base_tree, witness_tree=task.base_tree, at=first.at, say=Say.PLAN)
+    state = RunState(
+        started=first.event,
+        tree=task.base_tree,
+        witness_tree=task.base_tree,
+        at=first.at,
+        worked_at=first.at,
+        say=Say.PLAN,
+    )
     for entry in iterator:
         state = apply(state, entry)
     return state
 
 
-def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - one arm for each event
+def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PLR0912 - one arm for each event
     """The state after one more event."""
     event = entry.event
-    resumed = isinstance(event, e.SessionStarted)
+    resumed = isinstance(event, e.SessionStarted | e.LimitsChanged)
     elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
-    state = replace(state, at=entry.at, spent=replace(state.spent, seconds=state.spent.seconds + elapsed))
+    worked_at = state.worked_at if resumed else entry.at
+    spent = replace(state.spent, seconds=state.spent.seconds + elapsed)
+    state = replace(state, at=entry.at, worked_at=worked_at, spent=spent)
     match event:
         case e.RunStarted():
             raise TypeError("a journal has one RunStarted")
         case e.SessionStarted():
             return replace(state, failures=0, wait=0.0)
+        case e.LimitsChanged(limits=limits):
+            return _limited(state, limits)
         case e.EnvironmentPrepared():
             return replace(state, environment=event)
         case e.BaselineMeasured():
@@ -355,11 +367,30 @@ def _committed(state: RunState, event: e.Committed) -> RunState:
         return state
     if state.spent.iterations >= state.started.limits.iterations:
         return replace(state, closing=(Outcome.OUT_OF_BUDGET, state.spent.exceeds(state.started.limits)))
-    if verdict is not None:
+    return _after(iteration, state)
+
+
+def _after(iteration: Iteration, state: RunState) -> RunState:
+    """What an iteration that is not the last one leads to."""
+    if iteration.verdict is not None:
         return replace(state, say=Say.VERDICT)
     if state.phase is Phase.TESTS:
-        return _tests_written(state, report, event.tree)
+        return _tests_written(state, iteration.report, iteration.tree)
     return state
+
+
+def _limited(state: RunState, limits: Limits) -> RunState:
+    """The state under other `limits`; if the budget was what ended the run, it goes on where it stopped."""
+    short = state.spent.iterations >= state.started.limits.iterations
+    out = state.closing is not None and state.closing[0] is Outcome.OUT_OF_BUDGET
+    end, last = state.finished, state.iterations[-1] if state.iterations else None
+    state = replace(state, started=replace(state.started, limits=limits), closing=None if out else state.closing)
+    if end is not None and end.outcome is Outcome.OUT_OF_BUDGET:
+        best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
+        returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
+        state = replace(state, finished=None, iterations=state.iterations + returned)
+        out = True
+    return _after(last, state) if out and short and last is not None and not state.uncommitted else state
 
 
 def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:

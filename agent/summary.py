@@ -18,6 +18,8 @@ WORDS = {
     Outcome.OUT_OF_BUDGET: "out of budget",
 }
 REASONS_SHOWN = 10
+REQUEST_SHOWN = 80
+"""Characters."""
 
 
 def summary(state: RunState) -> str:
@@ -29,6 +31,7 @@ def summary(state: RunState) -> str:
     lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(_final_report(state))}")
     if proof := _proof(state):
         lines.append(f"shown:   {proof}")
+    lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
     usage = state.spent.usage
     lines.append(
         f"cost:    {spent_line(state)}, {usage.prompt:,} tokens in ({usage.cached:,} cached), {usage.completion:,} out"
@@ -41,7 +44,7 @@ def summary(state: RunState) -> str:
 def run_line(run: StoredRun) -> str:
     """One line for a list of runs."""
     task = run.state.started.task
-    what = one_line(task.request or "the failing tests")
+    what = one_line(task.request or "the failing tests", REQUEST_SHOWN)
     when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
     return f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}"
 
@@ -90,6 +93,24 @@ def _next(state: RunState) -> str:
     run_id = state.started.run_id
     if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
         return "look at the project: its files are checked out, its history is in `git log`"
-    if state.tip == state.started.task.base_commit:
-        return "nothing was changed"
-    return f"greenward diff {run_id}, then greenward accept {run_id}"
+    if state.outcome is None:
+        return f"greenward resume {run_id}"
+    more = ""
+    if state.outcome is Outcome.OUT_OF_BUDGET and "context" not in state.reason:
+        more = f"greenward resume {run_id} {_raised(state)} goes on"
+    if state.result_tree == state.base:
+        return more or "nothing was changed"
+    look = f"greenward diff {run_id}, then greenward accept {run_id}"
+    return f"{more}; or {look}" if more else look
+
+
+def _raised(state: RunState) -> str:
+    """The option for the limit that was reached, with twice as much."""
+    limits, spent = state.started.limits, state.spent
+    if spent.iterations >= limits.iterations:
+        return f"--max-iterations {2 * limits.iterations}"
+    if spent.calls >= limits.calls:
+        return f"--max-calls {2 * limits.calls}"
+    if "seconds" in state.reason:
+        return f"--max-minutes {2 * limits.seconds / 60:g}"
+    return f"--max-tokens {2 * limits.tokens}" if "tokens" in state.reason else f"--max-cost {2 * limits.dollars:g}"

@@ -49,6 +49,8 @@ class Task:
     base_tree: str
     cwd: str = ""
     """The project's directory inside the repository; empty for its root."""
+    only: tuple[str, ...] = ()
+    """The directories that the run sees at all; empty for all."""
     setup: str | None = None
     build: str | None = None
     test: str | None = None

@@ -1,6 +1,9 @@
 """From what was typed to a task, and to its run."""
 
 import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +13,15 @@ from agent.errors import UsageProblem
 from agent.session import Session, Surroundings, new_run_id
 from agent.state import RunState
 from agent.task import Task
+from agent.text import excerpt
 from agent.workspace import Workspace
+from sandbox.engines import open_engine
 
 __all__ = ["Project", "start_new", "start_on"]
 
 INSTRUCTIONS = "AGENTS.md"
+INSTRUCTIONS_LIMIT = 20_000
+"""Characters."""
 SLUG_WORDS = 5
 
 
@@ -31,9 +38,17 @@ class Project:
 
 
 def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
-    """Scaffold a project in `directory`; when it is proven, its files are there and `main` is at the result."""
+    """Scaffold a project in `directory`; when it is proven, its files are there and `main` is at the result.
+
+    Raises:
+        UsageProblem: the directory cannot be made, or there is something in it.
+        SandboxUnavailable: there is no engine; then there is no directory either.
+        GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
+    """
     request = _checked(prompt)
-    with Workspace.create(directory, environment=around.environ) as workspace:
+    with open_engine(around.settings.sandbox, around.environ):
+        pass
+    with _created(directory, around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
         task = Task(
             mode="new",
@@ -48,7 +63,12 @@ def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
 def start_on(
     around: Surroundings, mode: Literal["fix", "change"], repo: Path, request: str, project: Project
 ) -> RunState:
-    """Work on a snapshot of the repository at `repo`."""
+    """Work on a snapshot of the repository at `repo`.
+
+    Raises:
+        UsageProblem: the request, a setting or the state of the repository does not allow it.
+        GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
+    """
     request = _checked(request) if mode == "change" else request.strip()
     with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
@@ -60,6 +80,7 @@ def start_on(
             base_commit=snapshot.commit,
             base_tree=snapshot.tree,
             cwd=workspace.cwd,
+            only=workspace.trees.only,
             setup=project.setup,
             build=project.build,
             test=project.test,
@@ -69,6 +90,25 @@ def start_on(
             instructions=_instructions(workspace, snapshot.tree),
         )
         return _start(Session(workspace=workspace, around=around), task)
+
+
+@contextmanager
+def _created(directory: Path, environ: Mapping[str, str]) -> Iterator[Workspace]:
+    """The workspace of a new repository; of one that could not be made, nothing is left behind."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        workspace = Workspace.create(directory, environment=environ)
+    except BaseException as error:
+        if missing:
+            shutil.rmtree(missing[-1], ignore_errors=True)
+        if isinstance(error, OSError):
+            raise UsageProblem(
+                f"the directory {directory} cannot be made: {error.strerror}",
+                hint="name one that is empty or does not exist, where you may write",
+            ) from error
+        raise
+    with workspace:
+        yield workspace
 
 
 def _start(session: Session, task: Task) -> RunState:
@@ -92,7 +132,8 @@ def _instructions(workspace: Workspace, tree: str) -> str:
     parts = workspace.cwd.split("/") if workspace.cwd else []
     for depth in range(len(parts), -1, -1):
         try:
-            return workspace.read(tree, "/".join([*parts[:depth], INSTRUCTIONS])).decode("utf-8", "replace")
+            text = workspace.read(tree, "/".join([*parts[:depth], INSTRUCTIONS])).decode("utf-8", "replace")
+            return excerpt(text, INSTRUCTIONS_LIMIT)
         except FileNotFoundError:
             continue
     return ""

@@ -57,6 +57,8 @@ class Verdict:
     test: str = ""
     """The command that decided."""
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What a reader should know of a verdict that it does not change."""
 
 
 def targets_of(mode: Mode, baseline: TestReport) -> tuple[str, ...]:

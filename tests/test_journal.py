@@ -65,7 +65,7 @@ def test_every_event_is_read_as_it_was_written(path, events):
 
 
 def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(path):
-    events = every_event()
+    events = [*every_event(), e.LimitsChanged(limits=Limits(dollars=2.0))]
     assert {type(event) for event in events} == set(KINDS)
     held = {type(event.effect) for event in events if isinstance(event, e.ToolReturned)}
     assert held == {*EFFECTS, type(None)}

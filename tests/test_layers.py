@@ -23,6 +23,7 @@ PURE = {
     "agent/errors.py",
     "agent/events.py",
     "agent/messages.py",
+    "agent/spending.py",
     "agent/state.py",
     "agent/task.py",
     "agent/verdict.py",

@@ -18,7 +18,8 @@ TEMPLATES = Path(__file__).parents[1] / "prompts"
 PLAN = {
     "mode": "change",
     "request": "add --json to the list command",
-    "instructions": "Run `make lint`.",
+    "cwd": "",
+    "instructions": "--- notes 1\nRun `make lint`.\n--- end of notes 1",
     "files": ["README.md", "src/app.py"],
     "files_left_out": 0,
     "failures": "",
@@ -26,6 +27,7 @@ PLAN = {
 SAID = {
     "system": ("system", {}),
     "plan-change": ("plan", PLAN),
+    "plan-cwd": ("plan", {**PLAN, "cwd": "services/api"}),
     "plan-new": ("plan", {**PLAN, "mode": "new", "request": "a CLI that counts", "instructions": "", "files": []}),
     "plan-fix": ("plan", {**PLAN, "mode": "fix", "request": "", "failures": "1 failed", "files_left_out": 12}),
     "plan_missing": ("plan_missing", {}),

@@ -30,6 +30,7 @@ __all__ = [
     "TestRun",
     "Tool",
     "ToolOutcome",
+    "Unseal",
 ]
 
 READING = frozenset({"list_files", "read_file", "search", "read_output"})
@@ -40,6 +41,7 @@ WRITING = READING | {
     "edit_file",
     "edit_files",
     "delete_file",
+    "unseal",
     "run_command",
     "run_tests",
     "finish",
@@ -97,6 +99,10 @@ class Hands(Protocol):
         """
         ...
 
+    def kept_closed(self, path: str) -> str:
+        """Why a sealed file may not be opened for changes; empty if it may."""
+        ...
+
     def execute(self, tree: str, script: str, timeout: float) -> Execution:
         """Run a shell script on `tree` for at most `timeout` seconds.
 
@@ -144,7 +150,15 @@ class TestRun:
     full: bool
 
 
-Effect = Plan | Finish | TestRun | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseal:
+    """A test file is open for changes from here on."""
+
+    path: str
+    reason: str
+
+
+Effect = Plan | Finish | TestRun | Unseal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

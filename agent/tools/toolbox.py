@@ -14,6 +14,7 @@ from agent.tools.editing import DELETE_FILE, EDIT_FILE, EDIT_FILES, WRITE_FILE
 from agent.tools.planning import FINISH, SUBMIT_PLAN
 from agent.tools.reading import LIST_FILES, READ_FILE, READ_OUTPUT, SEARCH
 from agent.tools.running import RUN_COMMAND, RUN_TESTS
+from agent.tools.sealing import UNSEAL
 
 __all__ = ["MAX_RESULT", "TOOLS", "Toolbox"]
 
@@ -31,6 +32,7 @@ TOOLS: tuple[Tool[Any], ...] = (
     EDIT_FILE,
     EDIT_FILES,
     DELETE_FILE,
+    UNSEAL,
     RUN_COMMAND,
     RUN_TESTS,
     FINISH,

@@ -30,6 +30,7 @@ class MemoryHands:
         self.trees: dict[str, dict[str, bytes]] = {}
         self.executables: set[str] = set()
         self.sealed: set[str] = set()
+        self.closed = ""
         self.artifacts: dict[str, bytes] = {}
         self.scripts: list[tuple[str, float]] = []
         self.selections: list[tuple[str, ...]] = []
@@ -76,6 +77,9 @@ class MemoryHands:
             else:
                 files[edit.path] = edit.data
         return self.store(files)
+
+    def kept_closed(self, path):
+        return self.closed
 
     def execute(self, tree, script, timeout):
         self.scripts.append((script, timeout))
