@@ -202,7 +202,7 @@ class AnyRun(RuleBasedStateMachine):
             assert [
                 field.name
                 for field in fields(RunState)
-                if field.name not in ("at", "spent")
+                if field.name not in ("at", "worked_at", "spent")
                 and getattr(refolded, field.name) != getattr(self.state, field.name)
             ] == []
 

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 KEY = "sk-of-the-tests-0123456789abcdef"
 PRICES = {"GREENWARD_PRICES_INPUT": "0.48", "GREENWARD_PRICES_CACHED": "0.08", "GREENWARD_PRICES_OUTPUT": "2.0"}
 PYTEST = f"env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
-LOCAL = ("--sandbox", "local", "--setup", "true", "--test", PYTEST)
+LOCALLY = ("--sandbox", "local")
+"""Said again when such a run is resumed: what isolates nothing is never taken silently."""
+LOCAL = (*LOCALLY, "--setup", "true", "--test", PYTEST)
 """Runs in no container, with the pytest of these tests: quick, and needs neither an engine nor a network."""
 PATIENCE = 240.0
 RED = {

@@ -1,7 +1,7 @@
 """Budgets, from outside: what a run may cost it does not pass, and what it has by then is kept."""
 
 from agent.models.server import ScriptedServer
-from tests.e2e.harness import LOCAL, billed, branch, greenward, mending, subjects, told, trailers, variables
+from tests.e2e.harness import LOCAL, LOCALLY, billed, branch, greenward, mending, subjects, told, trailers, variables
 from tests.gitrepo import git
 
 
@@ -24,7 +24,7 @@ def test_a_call_that_could_pass_the_budget_is_not_sent(red):
         assert ran.code == 3, ran.said
         assert server.requests == []
     assert told(red) == 0
-    assert "nothing was changed" in ran.out
+    assert "greenward resume" in ran.out
     assert "the next call could pass the budget of $0.0001" in ran.out
 
 
@@ -37,10 +37,13 @@ def test_a_budget_that_is_used_up_on_the_way_is_not_passed(red):
         assert 0 < billed(server, red) <= told(red) <= budget
 
 
-def test_a_resumed_run_has_no_budget_of_its_own(red):
+def test_a_run_out_of_budget_goes_on_only_with_more(red):
     with ScriptedServer(mending()) as server:
         spent = greenward("fix", red, *LOCAL, "--max-calls", 1, environment=variables(server))
         assert spent.code == 3, spent.said
-        again = greenward("resume", "--max-calls", 50, "--repo", red, environment=variables(server))
+        again = greenward("resume", *LOCALLY, "--repo", red, environment=variables(server))
         assert again.code == 3, again.said
         assert len(server.requests) == 1
+        more = greenward("resume", *LOCALLY, "--max-calls", 50, "--repo", red, environment=variables(server))
+        assert more.code == 8, more.said
+        assert billed(server, red) <= told(red)

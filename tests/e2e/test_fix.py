@@ -11,6 +11,7 @@ from agent.models.server import ScriptedServer
 from agent.state import fold
 from tests.e2e.harness import (
     LOCAL,
+    LOCALLY,
     RED,
     billed,
     branch,
@@ -112,9 +113,9 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(red):
         process.send_signal(signal.SIGINT)
         ran = ended(process)
         assert ran.code == 130, ran.said
-        assert "\nhint: `greenward resume` goes on from here" in ran.err
+        assert "\nhint: in the repository, `greenward resume` goes on from here" in ran.err
         assert "Traceback" not in ran.err
-        ran = greenward("resume", "--repo", red, "--allow-unproven", environment=variables(server))
+        ran = greenward("resume", *LOCALLY, "--repo", red, "--allow-unproven", environment=variables(server))
         assert ran.code == 0, ran.said
         assert billed(server, red) <= told(red)
     assert git(red, "show", f"{branch(red)}:sums.py").startswith("def add(a, b):\n    return a + b")
