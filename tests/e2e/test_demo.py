@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.harness import greenward, subjects, trailers, variables
 from tests.gitrepo import git
+from tests.readme import block_after, masked
 
 
 @pytest.mark.docker
@@ -16,6 +17,7 @@ def test_the_demonstration_leaves_a_proven_project(tmp_path):
     ran = greenward("demo", project, environment=variables(key=None))
     assert ran.code == 0, ran.said
     assert "come from a script" in ran.err
+    assert masked(ran.err + ran.out) == masked(block_after("the output of `greenward demo`"))
     assert "green: judged in a fresh container" in ran.out
     assert "3 of 3 acceptance criteria failed before and hold after" in ran.out
 

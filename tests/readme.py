@@ -1,0 +1,35 @@
+"""The README as data for tests: what it shows is what happens."""
+
+import re
+from pathlib import Path
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+CHANGING = (
+    (r"\b[0-9a-f]{8,40}\b", "<id>"),
+    (r"\d+\.\d+ s\b|\d+ s,", "<seconds>"),
+    (r"environment: (cached|made in [^;]*);", "environment: <how>;"),
+    (r"\$0\.\d{4}", "<cost>"),
+    (r"[\d,]+ tokens in \([\d,]+ cached\), [\d,]+ out", "<tokens>"),
+)
+
+
+def block_after(mark):
+    """The fenced block that follows the comment `mark`."""
+    return re.search(rf"<!-- {re.escape(mark)} -->\n```\n(.*?)```\n", README, re.DOTALL)[1]
+
+
+def masked(text):
+    """`text` without what differs from run to run."""
+    for pattern, name in CHANGING:
+        text = re.sub(pattern, name, text)
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def commands():
+    """The greenward commands that the README tells people to type, without their comments."""
+    lines = re.findall(r"^    greenward (.*)$", README, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+def section(title):
+    return README.split(f"## {title}\n")[1].split("\n## ")[0]
