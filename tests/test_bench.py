@@ -9,7 +9,7 @@ from agent.errors import UsageProblem
 from agent.events import BaselineMeasured, EnvironmentPrepared
 from agent.testreport import Status
 from sandbox import Command, ExecResult, SetupFailed
-from tests.lab import HereEngine
+from tests.lab import QUICK, HereEngine
 
 PYTHONPATH = {"pytest.ini": "[pytest]\npythonpath = .\n"}
 RED = PYTHONPATH | {
@@ -52,7 +52,7 @@ def test_the_environment_is_told_with_its_commands(lab):
     (event,) = at.bench.prepare(at.state)
 
     assert isinstance(event, EnvironmentPrepared)
-    assert (event.origin, event.build, event.test) == ("local", "", "python -m pytest")
+    assert (event.origin, event.build, event.test) == ("local", "", QUICK)
 
 
 def test_a_whole_run_in_the_warm_copy_shows_the_tree_as_it_stands(lab):
