@@ -89,3 +89,19 @@ def private_home(tmp_path_factory, monkeypatch):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
     return home
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Makes the kit's real parts over a repository of the given files; see `tests.lab`."""
+    from tests.lab import Lab
+
+    made = []
+
+    def make(files=None, **options):
+        made.append(Lab(tmp_path / str(len(made)), files or {}, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

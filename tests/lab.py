@@ -22,12 +22,15 @@ from agent.scribe import Scribe
 from agent.state import RunState, fold
 from agent.task import Limits as Budget
 from agent.task import Mode, Plan, Task
+from agent.testreport import Status, TestCase, TestReport
 from agent.workspace import Workspace
 from sandbox import Command, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup, Tree
 from sandbox.local import LocalSandbox
 from tests.gitrepo import AT, repository
 from tests.kits import EPOCH, PRICES
 
+QUICK = "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
+"""Starts in half the time."""
 BIN = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 
 
@@ -51,16 +54,28 @@ class HereEngine:
         return LocalSandbox(path=BIN, limits=limits)
 
 
-class Isolated(LocalSandbox):
+@dataclass
+class IsolatedEngine(HereEngine):
     """Says that it isolates: for what comes after that question."""
 
-    isolated = True
+    fresh: list[Command] = field(default_factory=list)
+    """What was run in a place of its own."""
 
-
-class IsolatedEngine(HereEngine):
     def open(self, environment: Environment, *, limits: Limits, run_id: str) -> Sandbox:
         self.opened.append(environment)
-        return Isolated(path=BIN, limits=limits)
+        return Isolated(self)
+
+
+class Isolated(LocalSandbox):
+    isolated = True
+
+    def __init__(self, engine: IsolatedEngine) -> None:
+        super().__init__(path=BIN, limits=Limits())
+        self._engine = engine
+
+    def execute_fresh(self, tree: Tree, command: Command) -> ExecResult:
+        self._engine.fresh.append(command)
+        return super().execute_fresh(tree, command)
 
 
 @dataclass
@@ -93,6 +108,12 @@ class Dying(LocalSandbox):
             raise SandboxLost("killed from outside")
 
 
+def showing(**cases: str) -> TestReport:
+    """A report on `tests/test_app.py`."""
+    listed = tuple(TestCase(id=f"tests/test_app.py::test_{name}", status=Status(how)) for name, how in cases.items())
+    return TestReport(cases=listed, exit_code=int("failed" in cases.values()))
+
+
 class Lab:
     """A repository with `files`, a run on it, and the parts that work on it."""
 
@@ -108,6 +129,7 @@ class Lab:
         self.root = repository(root / "repo", dict(files))
         self.workspace = Workspace.open(self.root)
         snapshot = self.workspace.snapshot(at=AT)
+        task.setdefault("test", QUICK)
         policy = {"fix": "locked"}.get(mode, "additive")
         self.task = Task(
             mode=mode, request="Make it work.", base_commit=snapshot.commit, base_tree=snapshot.tree,
@@ -163,6 +185,16 @@ class Lab:
     def tested(self, tree: str) -> RunState:
         """The run once the suite was run on `tree`."""
         self.events.append(e.TestsFinished(report=self.bench.run(self.state, tree), tree=tree))
+        return self.state
+
+    def known(self, **cases: str) -> RunState:
+        """The run once its baseline showed `cases` of `tests/test_app.py`."""
+        self.events.append(e.BaselineMeasured(report=showing(**cases)))
+        return self.state
+
+    def wrote(self, tree: str, **cases: str) -> RunState:
+        """The run once the suite showed `cases` on `tree`."""
+        self.events.append(e.TestsFinished(report=showing(**cases), tree=tree))
         return self.state
 
     def left(self, tree: str) -> RunState:

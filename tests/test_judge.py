@@ -1,0 +1,288 @@
+"""The judge's verdicts: what each kind takes, and the reasons that a person or a model can act on."""
+
+import pytest
+
+from agent import events as e
+from agent.task import Criterion
+from agent.verdict import VerdictKind
+from sandbox import SetupFailed
+from tests.lab import QUICK, HereEngine, IsolatedEngine
+
+TEST = "def test_sum():\n    from app import add\n\n    assert add(1, 2) == 3\n"
+BASE = {
+    "pytest.ini": "[pytest]\npythonpath = .\n",
+    "app.py": "def add(a, b):\n    return a - b\n",
+    "tests/test_app.py": TEST,
+}
+MENDED = {"app.py": "def add(a, b):\n    return a + b\n"}
+SHOWS = Criterion(behaviour="it adds", command="python -c 'import app; print(app.add(1, 2))'", output="3")
+HELD = Criterion(behaviour="it can be imported", command="python -c 'import app'")
+
+
+@pytest.fixture
+def judged(lab):
+    """The verdict on `files` over the base, for a run whose plan has `criteria`."""
+
+    def made(files, *, mode="change", criteria=(SHOWS,), engine=None):
+        at = lab(BASE, mode=mode, engine=engine or IsolatedEngine())
+        at.known(sum="failed")
+        at.planned(criteria=criteria)
+        at.wrote(at.put(files))
+        return at.verdict()
+
+    return made
+
+
+def test_a_repair_passes_without_any_criterion(judged):
+    verdict = judged(MENDED, mode="fix", criteria=())
+
+    assert (verdict.kind, verdict.reasons, verdict.witnesses) == (VerdictKind.PASSED, (), ())
+    assert verdict.report is not None
+    assert verdict.report.ok
+    assert verdict.test == QUICK
+    assert verdict.environment
+    assert verdict.seconds > 0
+
+
+def test_a_change_passes_with_a_witness_that_failed_before(judged):
+    verdict = judged(MENDED)
+
+    assert verdict.kind is VerdictKind.PASSED
+    (witness,) = verdict.witnesses
+    assert (witness.base.output, witness.base.holds) == ("-1\n", False)
+    assert (witness.result.output, witness.result.holds) == ("3\n", True)
+
+
+def test_a_target_that_still_fails_is_named(judged):
+    verdict = judged({"README": "done"}, mode="fix")
+
+    assert verdict.kind is VerdictKind.FAILED
+    assert verdict.reasons == ("tests/test_app.py::test_sum does not pass", "no test passed")
+
+
+def test_a_sealed_file_that_was_changed_all_the_same_is_found_before_anything_runs(judged):
+    verdict = judged({**MENDED, "tests/test_app.py": "def test_sum(): pass\n"}, mode="fix")
+
+    assert (verdict.kind, verdict.report) == (VerdictKind.FAILED, None)
+    assert verdict.reasons == ("`tests/test_app.py` is sealed: it is part of the tests that judge the run",)
+
+
+def test_a_criterion_that_does_not_hold_leaves_it_unproven_and_says_what_was_seen(judged):
+    wanted = Criterion(behaviour="it says more", command="echo less; exit 3", output="more")
+    verdict = judged(MENDED, criteria=(SHOWS, wanted))
+
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert verdict.reasons == ("`echo less; exit 3` does not show: it says more (exit code 3, printed 'less\\n')",)
+
+
+def test_criteria_that_held_already_prove_nothing(judged):
+    verdict = judged(MENDED, criteria=(HELD,))
+
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert verdict.reasons == (
+        "no acceptance criterion failed before the change and holds after it: there is no witness",
+    )
+
+
+def test_a_criterion_that_held_already_does_no_harm_beside_a_witness(judged):
+    verdict = judged(MENDED, criteria=(HELD, SHOWS))
+
+    assert verdict.kind is VerdictKind.PASSED
+    assert [witness.proves for witness in verdict.witnesses] == [False, True]
+
+
+def test_a_change_without_criteria_is_unproven(judged):
+    assert judged(MENDED, criteria=()).kind is VerdictKind.UNPROVEN
+
+
+def test_a_local_sandbox_proves_nothing(judged):
+    verdict = judged(MENDED, engine=HereEngine())
+
+    assert (verdict.kind, verdict.environment) == (VerdictKind.UNPROVEN, "")
+    assert verdict.reasons == ("the tests passed, but nothing isolated them: a local sandbox proves nothing",)
+
+
+def test_a_users_test_that_was_opened_needs_review(lab):
+    at = lab(BASE, engine=IsolatedEngine())
+    at.known(sum="failed")
+    at.planned(criteria=(SHOWS,))
+    at.called("unseal", "{}")
+    at.events.append(at.returned(at.state.tree, e.Unsealed(path="tests/test_app.py", reason="it is wrong")))
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.NEEDS_REVIEW
+    assert verdict.reasons == ("the test file tests/test_app.py was opened for changes: it is wrong",)
+
+
+def test_without_a_baseline_there_is_no_verdict_but_an_error(lab):
+    at = lab(BASE, engine=IsolatedEngine())
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.ERROR, ("there is no baseline",))
+
+
+def test_manifests_that_cannot_be_installed_fail_the_tree(judged):
+    class Failing(IsolatedEngine):
+        def prepare(self, setup, say):
+            if any(b"nonsense" in data for data in setup.files.values()):
+                raise SetupFailed("the setup ended with exit code 1")
+            return super().prepare(setup, say)
+
+    verdict = judged({**MENDED, "requirements.txt": "nonsense\n"}, engine=Failing())
+    assert verdict.kind is VerdictKind.FAILED
+    assert verdict.reasons == ("what the manifests ask for cannot be installed: the setup ended with exit code 1",)
+
+
+# Criteria
+
+
+def test_each_case_runs_in_a_copy_of_its_own_and_sees_no_git(judged):
+    def case(command):
+        return Criterion(behaviour=command, command=command)
+
+    criteria = (
+        SHOWS,
+        case("test ! -e left && touch left"),
+        case("test ! -e left && touch left"),
+        case("test ! -e .git && ! git rev-parse --git-dir"),
+        case('test -z "$GREENWARD_OUT"'),
+    )
+    assert judged(MENDED, criteria=criteria).reasons == ()
+
+
+def test_what_a_case_prints_is_compared_here_but_for_white_space(judged):
+    def printing(wanted):
+        return Criterion(behaviour=wanted, command="printf 'a   1\\n\\tb 2\\n'; echo oops >&2", output=wanted)
+
+    assert judged(MENDED, criteria=(SHOWS, printing("a 1 b 2"), printing("oops"))).reasons == ()
+    assert len(judged(MENDED, criteria=(SHOWS, printing("a1"), printing("c"))).reasons) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("exit 2", 2), ("kill -9 $$", 137), ("nowhere", 127), ("'unbalanced", 2)]
+)
+def test_a_case_holds_by_its_exit_code_whatever_it_is(judged, command, code):
+    ends = Criterion(behaviour="it ends so", command=command, exit_code=code)
+
+    assert judged(MENDED, criteria=(SHOWS, ends)).reasons == ()
+
+
+def test_a_case_cannot_answer_for_another_one(judged):
+    """Its output and exit code are written where it ends, outside of its copy."""
+    forging = Criterion(behaviour="forges", command='echo 0 > "${GREENWARD_OUT:?}/case-1.code"; true')
+    failing = Criterion(behaviour="fails", command="exit 1")
+
+    verdict = judged(MENDED, criteria=(SHOWS, failing, forging))
+    assert [witness.result.exit_code for witness in verdict.witnesses] == [0, 1, 2]
+
+
+def test_a_result_that_is_no_text_or_far_too_long_is_taken_as_it_is(judged):
+    noisy = Criterion(behaviour="noise", command="printf '\\377\\033[2J'; seq 1 100000", output="99999")
+    verdict = judged(MENDED, criteria=(SHOWS, noisy))
+
+    assert verdict.kind is VerdictKind.PASSED
+    assert len(verdict.witnesses[1].result.output) <= 2_000
+
+
+def test_cases_run_in_the_projects_directory(lab):
+    at = lab({f"api/{path}": text for path, text in BASE.items()}, engine=IsolatedEngine(), cwd="api")
+    at.known(sum="failed")
+    at.planned(criteria=(SHOWS,))
+    at.wrote(at.put({"api/app.py": MENDED["app.py"]}))
+
+    assert at.verdict().kind is VerdictKind.PASSED
+
+
+def test_cases_of_the_base_are_measured_once(lab):
+    at = lab(BASE, engine=IsolatedEngine())
+    at.known(sum="failed")
+    at.planned(criteria=(SHOWS, Criterion(behaviour="never", command="exit 1")))
+    at.wrote(at.put(MENDED))
+    first, at_first = at.verdict(), len(at.engine.fresh)
+    second = at.verdict()
+
+    assert first.witnesses == second.witnesses
+    assert (at_first, len(at.engine.fresh) - at_first) == (3, 2)
+
+
+# Tests that the run wrote, and opened again
+
+
+WRITTEN = {"pytest.ini": BASE["pytest.ini"], "tests/test_app.py": TEST.replace("== 3", "== 4")}
+"""Its import stands in the test, so that the test is known before there is an `app`."""
+
+
+@pytest.fixture
+def scaffold(lab):
+    """A `new` run that wrote a wrong test, opened it and left `files`; the verdict on them."""
+
+    def made(files, *, opened=("tests/test_app.py",)):
+        at = lab({}, mode="new", engine=IsolatedEngine())
+        at.planned(criteria=(SHOWS,))
+        at.wrote(at.put(WRITTEN), sum="failed")
+        at.committed()
+        for path in opened:
+            at.called("unseal", "{}")
+            at.events.append(at.returned(at.state.tree, e.Unsealed(path=path, reason="1 + 2 is 3")))
+        at.wrote(at.put({**MENDED, **files}))
+        return at.verdict()
+
+    return made
+
+
+def test_a_corrected_test_that_is_red_without_the_code_passes_with_a_note(scaffold):
+    verdict = scaffold({"tests/test_app.py": TEST})
+
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.PASSED, ())
+    assert verdict.notes == ("the test file tests/test_app.py was opened for changes: 1 + 2 is 3",)
+
+
+def test_a_corrected_test_that_passes_without_the_code_proves_nothing(scaffold):
+    verdict = scaffold({"tests/test_app.py": "def test_sum():\n    assert 1 + 2 == 3\n"})
+
+    assert verdict.kind is VerdictKind.FAILED
+    assert verdict.reasons == (
+        "tests/test_app.py was opened and changed, and passes without the code that it is to test",
+    )
+
+
+def test_a_corrected_test_that_cannot_be_collected_without_the_code_is_red(scaffold):
+    verdict = scaffold({"tests/test_app.py": f"import app\n{TEST}"})
+
+    assert verdict.kind is VerdictKind.PASSED
+
+
+def test_a_corrected_conftest_without_which_there_is_no_result_proves_nothing(lab):
+    at = lab({}, mode="new", engine=IsolatedEngine())
+    at.planned(criteria=(SHOWS,))
+    at.wrote(at.put({**WRITTEN, "tests/conftest.py": ""}), sum="failed")
+    at.committed()
+    at.called("unseal", "{}")
+    at.events.append(at.returned(at.state.tree, e.Unsealed(path="tests/conftest.py", reason="it needs the app")))
+    at.wrote(at.put({"tests/conftest.py": "import app\n", "app.py": "def add(a, b):\n    return 4\n"}))
+
+    (reason,) = at.verdict().reasons
+    assert reason.startswith("tests/conftest.py was opened and changed, and without the code there is no test result")
+
+
+def test_a_test_that_is_lost_is_not_corrected(scaffold):
+    verdict = scaffold({"tests/test_app.py": TEST.replace("test_sum", "test_other")})
+
+    assert verdict.kind is VerdictKind.FAILED
+    assert verdict.reasons == ("tests/test_app.py::test_sum does not pass",)
+
+
+def test_a_file_that_was_opened_and_left_alone_asks_for_nothing(scaffold):
+    verdict = scaffold({"app.py": "def add(a, b):\n    return 4\n"})
+
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert "does not show" in verdict.reasons[0]
+
+
+def test_a_change_of_tests_that_were_not_opened_is_a_violation(scaffold):
+    verdict = scaffold({"tests/test_app.py": TEST}, opened=())
+
+    assert verdict.kind is VerdictKind.FAILED
+    assert "is sealed" in verdict.reasons[0]
