@@ -82,9 +82,7 @@ class Bench:
         recipe = self.place.recipe(tree, state)
         test = recipe.test
         if selection:
-            prefix = f"{cwd}/" if cwd else ""
-            files = (entry.path for entry in self.place.workspace.files(tree))
-            test = selecting(test, selection, [path[len(prefix) :] for path in files if path.startswith(prefix)])
+            test = selecting(test, selection, self._project_files(tree, cwd))
         try:
             execution = self.place.execute(state, tree, test_command(recipe, test, self.timeout, cwd))
         except SetupFailed as error:
@@ -99,6 +97,21 @@ class Bench:
         recipe = self.place.recipe(tree, state)
         command = test_command(recipe, recipe.test, self.timeout, cwd)
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
+
+    def run_control(self, state: RunState, tree: str, files: Collection[str]) -> TestReport:
+        """The report of the tests in `files`, in a new container, none of which ends the run by failing."""
+        cwd = state.started.task.cwd
+        recipe = self.place.recipe(tree, state)
+        test = selecting(recipe.test, files, self._project_files(tree, cwd))
+        command = test_command(recipe, test, self.timeout, cwd)
+        command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} --maxfail=0 --tb=no --show-capture=no"'))
+        return to_report(self.place.execute_fresh(state, tree, command), cwd)
+
+    def _project_files(self, tree: str, cwd: str) -> list[str]:
+        """The files of `tree` below the project's directory, relative to it."""
+        prefix = f"{cwd}/" if cwd else ""
+        files = (entry.path for entry in self.place.workspace.files(tree))
+        return [path[len(prefix) :] for path in files if path.startswith(prefix)]
 
 
 def test_command(recipe: Recipe, test: str, timeout: float, cwd: str) -> Command:

@@ -10,19 +10,25 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from agent.bench import Bench, build_script, no_environment
+from agent.control import control_of
 from agent.events import Event, VerdictReached
 from agent.state import RunState
 from agent.task import Criterion
 from agent.testreport import TestReport
 from agent.text import decode, excerpt
+from agent.trees import Blob
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness, shortfall
 from sandbox import Command, SetupFailed
 
 __all__ = ["Judge"]
 
 CASE_SECONDS = 30
+CONTROL_SECONDS = 30.0
+"""Of the tests' own time: where the suite takes longer, the quickest files are controlled, as many as fit."""
 OUTPUT_LIMIT = 2_000
 """Characters kept of what a case printed."""
+FILES = ("100644", "100755")
+SHOWN = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +77,33 @@ class Judge:
             return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
         if opened and mode != "new":
             return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=opened)
+        suspects, covered = self._control(state, found)
+        found = replace(found, control=covered)
+        if suspects:
+            return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects)
         return replace(found, kind=VerdictKind.PASSED, notes=opened)
+
+    def _control(self, state: RunState, found: Verdict) -> tuple[tuple[str, ...], str]:
+        """Why the passes cannot be believed, and what the control covered."""
+        report, cwd = found.report or TestReport(), state.started.task.cwd
+        trees = self.bench.place.workspace.trees
+        entries, prefix = trees.entries(found.tree), f"{cwd}/" if cwd else ""
+
+        def read(path: str) -> bytes | None:
+            entry = entries.get(prefix + path)
+            return trees.blob(entry.oid) if entry is not None and entry.mode in FILES else None
+
+        control = control_of(_within_time(report), read)
+        if not control.files:
+            return (), "no test could be made to fail"
+        changes = {prefix + path: Blob(mode="100644", data=file.source) for path, file in control.files.items()}
+        made = self.bench.run_control(state, trees.build(found.tree, changes), tuple(control.files))
+        left_out = control.left_out(made)
+        suspects = control.suspects(made)
+        covered = f"{control.tests} tests made to fail, {len(suspects) or 'none'} of which passed"
+        if left_out:
+            covered += f" (without {', '.join(left_out[:SHOWN])}{' and others' if left_out[SHOWN:] else ''})"
+        return tuple(f"{case_id} passes although it was made to fail" for case_id in suspects), covered
 
     def _corrected(self, state: RunState, tree: str) -> tuple[str, ...]:
         """Why tests that were opened and changed prove nothing: they do not fail where there is no code yet."""
@@ -115,6 +147,22 @@ class Judge:
             _case_result(criterion, result.files.get(f"case-{n}.code"), result.files.get(f"case-{n}.out"))
             for n, criterion in enumerate(criteria)
         )
+
+
+def _within_time(report: TestReport) -> TestReport:
+    """The tests of the quickest files that together took no longer than a control may."""
+    seconds: dict[str, float] = {}
+    for case in report.cases:
+        path = case.id.partition("::")[0]
+        seconds[path] = seconds.get(path, 0.0) + case.seconds
+    kept: set[str] = set()
+    total = 0.0
+    for path in sorted(seconds, key=lambda path: seconds[path]):
+        total += seconds[path]
+        if kept and total > CONTROL_SECONDS:
+            break
+        kept.add(path)
+    return replace(report, cases=tuple(case for case in report.cases if case.id.partition("::")[0] in kept))
 
 
 def unproven(witnesses: tuple[Witness, ...]) -> tuple[str, ...]:

@@ -84,6 +84,8 @@ def _proof(state: RunState) -> str:
     parts = [f"{verdict.report} in a fresh container"]
     if verdict.witnesses:
         parts.append(f"{proved} of {len(verdict.witnesses)} acceptance criteria failed before and hold after")
+    if verdict.control:
+        parts.append(f"control: {verdict.control}")
     if held:
         parts.append(f"{held} held already")
     return "; ".join(parts)

@@ -57,6 +57,8 @@ class Verdict:
     test: str = ""
     """The command that decided."""
     seconds: float = 0.0
+    control: str = ""
+    """What the second run, with the tests made to fail, covered."""
     notes: tuple[str, ...] = ()
     """What a reader should know of a verdict that it does not change."""
 

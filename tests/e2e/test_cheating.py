@@ -101,9 +101,10 @@ def test_a_model_that_only_cheats_is_not_green(red):
 
 
 @pytest.mark.docker
-@pytest.mark.xfail(reason="code under test can write the report itself and leave with 0: the judge has no control run")
 def test_a_forged_report_is_not_green(red):
     script = Script(replies=(plan(), writes("All pass.", FORGED), say("", call("finish", status="done"))))
     with ScriptedServer(script) as server:
         ran = greenward("fix", red, environment=variables(server))
-    assert "green: judged" not in ran.out
+    assert ran.code == 1, ran.said
+    assert "judge: suspect" in ran.err
+    assert "passes although it was made to fail" in ran.err
