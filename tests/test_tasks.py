@@ -11,14 +11,13 @@ from agent.events import Outcome
 from agent.progress import Progress
 from agent.session import Surroundings
 from agent.tasks import Project, start_new, start_on
-from sandbox import SandboxUnavailable
 from tests.gitrepo import put, repository
 
 
 @pytest.fixture
 def around(tmp_path):
     """Surroundings without an engine, and without the time to do anything: runs end as they have begun."""
-    environ = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
+    environ = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
     flags = {"base_url": "http://127.0.0.1:9/v1", "sandbox": "local", "limits.seconds": 1e-9}
     settings = load_settings({}, flags, key=None)
     said = []
@@ -103,14 +102,6 @@ def test_a_file_in_the_way_stays(tmp_path, around):
 
     assert (tmp_path / "taken").read_text() == "mine"
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["file"]
-
-
-def test_without_an_engine_no_directory_is_left_behind(tmp_path, around):
-    docker = replace(around, settings=replace(around.settings, sandbox="docker"))
-    with pytest.raises(SandboxUnavailable):
-        start_new(docker, tmp_path / "deep" / "er", "A tool")
-
-    assert not (tmp_path / "deep").exists()
 
 
 def test_what_was_made_for_a_repository_that_could_not_be_is_removed(tmp_path, around):
