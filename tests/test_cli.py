@@ -354,14 +354,14 @@ from agent.cli import _interrupt
 signal.signal(signal.SIGINT, _interrupt)
 signal.signal(signal.SIGTERM, _interrupt)
 try:
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
 except KeyboardInterrupt:
     print("first", flush=True)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
     print("never")
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGINT, "first\n")
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "first\n")
 
 
 def test_a_closed_output_is_no_error_of_ours(start, repo, serve, greenward):
