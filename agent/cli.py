@@ -70,7 +70,7 @@ app.add_typer(image, name="image")
 Flags = dict[str, object]
 Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the current directory")]
 Where = Annotated[Path, typer.Option("--repo", help="The repository.", show_default="the current directory")]
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the newest.")]
+RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id or its beginning; else the newest.")]
 
 Group = dict[str, tuple[Any, object]]
 

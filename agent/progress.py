@@ -26,7 +26,7 @@ class Progress:
 
     def __call__(self, entry: Entry) -> None:
         """Tell what happened. Watches from the journal's first entry on."""
-        before = self._state
+        before = None if isinstance(entry.event, e.RunStarted) else self._state
         self._state = fold([entry]) if before is None else apply(before, entry)
         for line in _lines(entry.event, before or self._state, self._state):
             self._write(sanitise(line).replace("\n", "\\n"))

@@ -44,7 +44,9 @@ class Secret:
 class Redactor:
     """Replaces known secrets, as they stand and as URLs and JSON spell them, and the user part of every URL."""
 
-    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+    def __init__(self, secrets: Iterable[Secret] = (), *, urls: bool = True) -> None:
+        """Without `urls`, text keeps its URLs as they are: for what has to come back as it was, such as code."""
+        self._urls = urls
         forms = sorted({form for secret in secrets for form in _forms(secret.reveal())}, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
 
@@ -52,7 +54,7 @@ class Redactor:
         """`text` without the secrets."""
         if self._known:
             text = self._known.sub(MARK, text)
-        if "://" in text:
+        if self._urls and "://" in text:
             text = _CREDENTIALS.sub(rf"\1{MARK}@", text)
         return text
 

@@ -126,7 +126,7 @@ class Session:
 
     def _journal(self, run_id: str) -> Journal:
         key = self.around.settings.key
-        scrub = Redactor([key.secret] if key else [])
+        scrub = Redactor([key.secret] if key else [], urls=False)
         directory = self.workspace.run_directory(run_id)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Journal(directory / JOURNAL, scrub=scrub)

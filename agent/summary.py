@@ -5,7 +5,7 @@ from agent.progress import spent_line
 from agent.runs import StoredRun
 from agent.state import RunState
 from agent.testreport import TestReport
-from agent.text import one_line
+from agent.text import one_line, sanitise
 from agent.verdict import VerdictKind
 
 __all__ = ["run_line", "summary"]
@@ -38,7 +38,7 @@ def summary(state: RunState) -> str:
     )
     lines.append(f"branch:  {state.started.branch}")
     lines.append(f"next:    {_next(state)}")
-    return "\n".join(lines)
+    return sanitise("\n".join(lines))
 
 
 def run_line(run: StoredRun) -> str:
@@ -46,7 +46,7 @@ def run_line(run: StoredRun) -> str:
     task = run.state.started.task
     what = one_line(task.request or "the failing tests", REQUEST_SHOWN)
     when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
-    return f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}"
+    return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}")
 
 
 def _headline(state: RunState) -> str:
@@ -71,7 +71,7 @@ def _final_report(state: RunState) -> TestReport | None:
 
 
 def _counts(report: TestReport | None) -> str:
-    return str(report) if report is not None else "not run"
+    return one_line(str(report)) if report is not None else "not run"
 
 
 def _proof(state: RunState) -> str:
@@ -81,7 +81,7 @@ def _proof(state: RunState) -> str:
         return ""
     proved = sum(witness.proves for witness in verdict.witnesses)
     held = sum(witness.base.holds and witness.result.holds for witness in verdict.witnesses)
-    parts = [f"{verdict.report} in a fresh container"]
+    parts = [f"{_counts(verdict.report)} in a fresh container"]
     if verdict.witnesses:
         parts.append(f"{proved} of {len(verdict.witnesses)} acceptance criteria failed before and hold after")
     if verdict.control:

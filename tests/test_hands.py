@@ -85,6 +85,15 @@ def test_a_test_run_is_an_effect_with_its_report(at):
     assert event.tree == at.state.base
 
 
+def test_a_selection_is_no_iteration(at):
+    call(at, "write_file", path="tests/test_more.py", content="def test_more(): pass\n")
+    event = call(at, "run_tests", tests=["tests/test_more.py::test_more"])
+
+    assert isinstance(event.effect, e.TestRun)
+    assert not event.effect.full
+    assert event.effect.report.ids() == {"tests/test_more.py::test_more"}
+
+
 def test_the_whole_output_can_be_read_later(at):
     content = call(at, "run_command", command="seq 1 20000").content
     artifact = content.partition("read_output with id=")[2].split()[0]

@@ -1,11 +1,13 @@
 """The judge's verdicts: what each kind takes, and the reasons that a person or a model can act on."""
 
+import uuid
+
 import pytest
 
 from agent import events as e
 from agent.task import Criterion
 from agent.verdict import VerdictKind
-from sandbox import SetupFailed
+from sandbox import Command, SetupFailed
 from tests.lab import QUICK, HereEngine, IsolatedEngine
 
 TEST = "def test_sum():\n    from app import add\n\n    assert add(1, 2) == 3\n"
@@ -286,3 +288,69 @@ def test_a_change_of_tests_that_were_not_opened_is_a_violation(scaffold):
 
     assert verdict.kind is VerdictKind.FAILED
     assert "is sealed" in verdict.reasons[0]
+
+
+# In real containers
+
+
+RUNNER = """\
+import app, os, sys
+failed = app.add(1, 2) != 3
+body = '<failure message="no"/>' if failed else ""
+case = f'<testcase classname="tests.test_app" name="test_sum" file="tests/test_app.py">{body}</testcase>'
+with open(os.environ["GREENWARD_OUT"] + "/junit.xml", "w") as file:
+    file.write(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
+sys.exit(failed)
+"""
+"""Stands for pytest, which the base image does not have."""
+
+
+@pytest.fixture
+def contained(lab):
+    """A laboratory whose commands run in containers of the base image."""
+    from sandbox.engine import connect
+    from sandbox.images import DEFAULT
+    from sandbox.setup import DockerEngine
+
+    client = connect({})
+    made = []
+
+    def make(root, **options):
+        engine = DockerEngine(client, host={}, cache=root)
+        options |= {"image": DEFAULT, "setup": f": {uuid.uuid4()}", "test": "python runner.py", "engine": engine}
+        made.append(lab({"app.py": BASE["app.py"], "runner.py": RUNNER, "tests/test_app.py": TEST}, **options))
+        return made[-1]
+
+    yield make
+    for at in made:
+        at.place.close()
+        environment, _ = at.place.prepare(at.state, at.state.base)
+        client.remove_image(environment.id)
+    client.close()
+
+
+@pytest.mark.docker
+def test_a_verdict_of_containers_is_a_proof_and_nothing_of_git_was_there(contained, tmp_path):
+    at = contained(tmp_path)
+    at.measured()
+    nothing_of_git = Criterion(behaviour="no git", command='test -z "$(find / -xdev -name .git 2>/dev/null)"')
+    no_network = Criterion(behaviour="no network", command="! ls /sys/class/net | grep -v lo")
+    at.planned(criteria=(SHOWS, nothing_of_git, no_network))
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.PASSED, ())
+    assert verdict.environment.startswith("sha256:")
+
+
+@pytest.mark.docker
+def test_what_was_left_in_the_working_container_is_not_there_for_the_judge(contained, tmp_path):
+    at = contained(tmp_path)
+    at.measured()
+    at.planned(criteria=(SHOWS,))
+    cheating = at.put({"app.py": "import sys\nsys.path.insert(0, '/tmp')\nfrom left import add\n"})
+    at.place.execute(at.state, at.state.base, Command(script="echo 'def add(a, b): return 3' > /tmp/left.py"))
+    at.wrote(cheating)
+
+    assert at.bench.run(at.state, cheating).ok
+    assert at.verdict().kind is VerdictKind.FAILED

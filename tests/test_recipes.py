@@ -1,13 +1,15 @@
 """A run's trees are set up and built as they say themselves, and tested as the base says."""
 
+from dataclasses import replace
 from email.message import Message
 
 import pytest
 
 from agent.build import PRETENDED
+from agent.recipes import Recipes
 from agent.workspace import Workspace
 from sandbox import ExecResult
-from tests.gitrepo import git
+from tests.gitrepo import AT, git
 
 PACKAGE = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "p"\n'
 
@@ -73,15 +75,20 @@ def test_the_nearest_tag_is_the_version_that_a_build_would_read_from_git(lab, ta
     assert f"{PRETENDED[0]}={version}" in recipe_of(at).build
 
 
+def test_a_tag_that_is_no_version_hides_none(lab):
+    at = lab({"pyproject.toml": PACKAGE})
+    git(at.root, "tag", "v1.4.2")
+    later = git(at.root, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "later")
+    git(at.root, "tag", "latest", later)
+    recipes = Recipes(workspace=at.workspace, task=replace(at.task, base_commit=later))
+
+    assert f"{PRETENDED[0]}=1.4.2" in recipes.for_tree(at.state.base, at.state).build
+
+
 def test_a_tag_counts_below_work_that_is_not_committed(lab, tmp_path):
     at = lab({"pyproject.toml": PACKAGE})
     git(at.root, "tag", "-a", "2.0", "-m", "two")
     (at.root / "pyproject.toml").write_text(PACKAGE + "# more\n")
-    from dataclasses import replace
-
-    from agent.recipes import Recipes
-    from tests.gitrepo import AT
-
     with Workspace.open(at.root) as workspace:
         snapshot = workspace.snapshot(at=AT)
         task = replace(at.task, base_commit=snapshot.commit, base_tree=snapshot.tree)

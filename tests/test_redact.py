@@ -78,3 +78,8 @@ def test_hostile_output_takes_no_longer_than_its_length(piece):
 
 def test_a_redactor_does_not_show_its_secrets():
     assert "123456" not in repr(Redactor([Secret("sk-123456")]))
+
+
+def test_urls_can_be_left_as_they_are_and_known_secrets_cannot():
+    redact = Redactor([Secret("sk-0123456789")], urls=False)
+    assert redact("a://me:word@host/?k=sk-0123456789") == f"a://me:word@host/?k={MARK}"

@@ -1,0 +1,165 @@
+"""What a run came to, for a person: the outcome first, the next command last."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import events as e
+from agent.events import Outcome
+from agent.journal import Entry, read_entries
+from agent.runs import StoredRun
+from agent.state import fold
+from agent.summary import run_line, summary
+from agent.task import Limits
+from agent.text import sanitise
+from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
+from tests.kits import EPOCH, report, started
+from tests.test_progress import HOSTILE, hostile_run
+
+GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
+RED, GREEN = report(a="failed"), report(a="passed")
+
+
+def state_of(*events, mode="fix", limits=None):
+    entries = [started(mode, limits=limits), *events]
+    return fold(Entry(seq=n, at=EPOCH + timedelta(seconds=n), event=event) for n, event in enumerate(entries))
+
+
+def ended(outcome, reason="", *, verdict=None, mode="fix", limits=None, changed=True):
+    """A run that was red, was changed once, and ended."""
+    tree = "done" if changed else "base"
+    events = [e.BaselineMeasured(report=RED), e.TestsFinished(report=GREEN if changed else RED, tree=tree)]
+    events += [e.VerdictReached(verdict=replace(verdict, tree=tree))] if verdict else []
+    commit = "c1" if changed else "c0"
+    end = e.RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree)
+    return state_of(*events, e.Committed(commit=commit, tree=tree, subject=""), end, mode=mode, limits=limits)
+
+
+def line(state, name):
+    return next(text for text in summary(state).splitlines() if text.startswith(name)).removeprefix(name).strip()
+
+
+def test_a_green_run_reads_as_its_snapshot():
+    assert (
+        summary(fold(read_entries(GOLDEN)))
+        == """
+green: judged in a fresh container
+done:    Mend the sum.
+tests:   1 failed, 1 passed -> 2 passed
+shown:   2 passed in a fresh container; 1 of 1 acceptance criteria failed before and hold after
+cost:    $0.0201 of $1.00, 5 calls, 230 tokens in (100 cached), 30 out
+branch:  greenward/work-r1
+next:    greenward diff r1, then greenward accept r1"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (Outcome.PASSED, "green"),
+        (Outcome.FAILED, "not green"),
+        (Outcome.BLOCKED, "blocked"),
+        (Outcome.UNPROVEN, "unproven"),
+        (Outcome.OUT_OF_BUDGET, "out of budget"),
+    ],
+)
+def test_each_outcome_has_its_word_and_its_reason(outcome, word):
+    assert summary(ended(outcome, "so it is")).splitlines()[1] == f"{word}: so it is"
+    assert summary(ended(outcome)).splitlines()[1] == word
+
+
+def test_a_run_that_goes_on_says_how():
+    state = state_of()
+
+    assert summary(state).splitlines()[1] == "unfinished"
+    assert line(state, "tests:") == "not run -> not run"
+    assert line(state, "next:") == "greenward resume r1"
+
+
+def test_reasons_of_a_verdict_are_listed_if_the_headline_does_not_say_them_all():
+    failed = Verdict(kind=VerdictKind.FAILED, tree="", reasons=tuple(f"{n} fails" for n in range(20)))
+    lines = summary(ended(Outcome.FAILED, "0 fails; 1 fails", verdict=failed)).splitlines()
+
+    assert lines[2:12] == [f"  - {n} fails" for n in range(10)]
+    assert lines[12].startswith("tests:")
+
+
+def test_what_proved_it_is_told_and_what_proved_nothing_too():
+    held, fails = CaseResult(exit_code=0, output="", holds=True), CaseResult(exit_code=1, output="", holds=False)
+    witnesses = tuple(Witness(behaviour="", command="", base=base, result=held) for base in (held, fails, fails))
+    passed = Verdict(kind=VerdictKind.PASSED, tree="", report=GREEN, witnesses=witnesses, notes=("a test was opened",))
+    state = ended(Outcome.PASSED, verdict=passed)
+
+    assert line(state, "shown:") == (
+        "1 passed in a fresh container; 2 of 3 acceptance criteria failed before and hold after; 1 held already"
+    )
+    assert line(state, "note:") == "a test was opened"
+
+
+def test_nothing_is_shown_by_a_verdict_that_did_not_pass():
+    unproven = Verdict(kind=VerdictKind.UNPROVEN, tree="", report=GREEN, reasons=("no witness",))
+    assert "shown:" not in summary(ended(Outcome.UNPROVEN, "no witness", verdict=unproven))
+
+
+@pytest.mark.parametrize(
+    ("reason", "limits", "option"),
+    [
+        ("the budget of $1 is spent", Limits(), "--max-cost 2"),
+        ("the next call could pass the budget of $0.5 ($0.4 spent)", Limits(dollars=0.5), "--max-cost 1"),
+        ("the budget of 1 iterations is spent", Limits(iterations=1), "--max-iterations 2"),
+        ("the budget of 0 calls is spent", Limits(calls=0), "--max-calls 0"),
+        ("the budget of 90 seconds is spent", Limits(seconds=90.0), "--max-minutes 3"),
+        ("the next call could pass the budget of 5 tokens (0 spent)", Limits(tokens=5), "--max-tokens 10"),
+    ],
+)
+def test_out_of_budget_offers_to_go_on_with_twice_as_much(reason, limits, option):
+    assert line(ended(Outcome.OUT_OF_BUDGET, reason, limits=limits), "next:") == (
+        f"greenward resume r1 {option} goes on; or greenward diff r1, then greenward accept r1"
+    )
+
+
+def test_a_conversation_that_outgrew_the_context_is_not_mended_by_a_larger_budget():
+    state = ended(Outcome.OUT_OF_BUDGET, "the conversation has grown to the model's context of 9,000 tokens")
+    assert "resume" not in line(state, "next:")
+
+
+def test_where_nothing_was_changed_there_is_nothing_to_accept():
+    assert line(ended(Outcome.FAILED, changed=False), "next:") == "nothing was changed"
+    assert line(ended(Outcome.OUT_OF_BUDGET, "$", changed=False), "next:") == "greenward resume r1 --max-cost 2 goes on"
+
+
+def test_a_scaffold_is_there_already():
+    assert "checked out" in line(ended(Outcome.PASSED, mode="new"), "next:")
+    assert "accept" in line(ended(Outcome.FAILED, mode="new"), "next:")
+
+
+def test_a_list_of_runs_has_one_line_each_of_a_bounded_length():
+    state = ended(Outcome.PASSED)
+    task = replace(state.started.task, request="Do this.\n" * 50)
+    run = StoredRun(directory=Path("/runs/ab12"), state=replace(state, started=replace(state.started, task=task)))
+
+    shown = run_line(run)
+    assert shown.startswith("ab12  2030-01-01 00:00  fix     passed         $0.0000  Do this. Do this.")
+    assert len(shown) < 140
+    assert "\n" not in shown
+
+
+def test_a_repair_without_a_request_is_named_for_what_it_mends():
+    state = ended(Outcome.PASSED)
+    task = replace(state.started.task, request="")
+    run = StoredRun(directory=Path("/runs/ab12"), state=replace(state, started=replace(state.started, task=task)))
+
+    assert run_line(run).endswith("  the failing tests")
+
+
+def test_no_text_from_outside_acts_on_a_terminal():
+    entries = [Entry(seq=n, at=EPOCH, event=event) for n, event in enumerate(hostile_run())]
+    state = fold(entries)
+    shown = [summary(state), run_line(StoredRun(directory=Path("/runs/ab12"), state=state))]
+
+    for text in shown:
+        assert sanitise(text) == text
+        assert HOSTILE not in text
+        text.encode()
