@@ -20,6 +20,8 @@ __all__ = ["Bench", "after_build", "build_script", "selecting", "test_command", 
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
 """Asks pytest for its report whatever starts it; `xunit1` names the file of each test."""
+TO_THE_END = "--maxfail=0 --tb=no --show-capture=no"
+"""For a run in which all tests fail: goes on, and does not write down why."""
 DETAIL_LIMIT, OUTPUT_LIMIT, DETAILS_KEPT = 4_000, 6_000, 60
 """Characters of a traceback and of the output that an event carries, and how many tracebacks."""
 NO_TESTS = 5
@@ -104,7 +106,7 @@ class Bench:
         recipe = self.place.recipe(tree, state)
         test = selecting(recipe.test, files, self._project_files(tree, cwd))
         command = test_command(recipe, test, self.timeout, cwd)
-        command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} --maxfail=0 --tb=no --show-capture=no"'))
+        command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} {TO_THE_END}"'))
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
     def _project_files(self, tree: str, cwd: str) -> list[str]:
