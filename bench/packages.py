@@ -36,13 +36,13 @@ PACKAGES = {
     "attrs": "26.1.0",
     "structlog": "26.1.0",
     "click": "8.5.1",
-    "itsdangerous": "2.2.0",
+    "pluggy": "1.6.0",
     "jinja2": "3.1.6",
     "packaging": "26.3",
     "humanize": "4.17.0",
     "cachetools": "8.0.1",
     "more-itertools": "11.2.1",
-    "h11": "0.16.0",
+    "werkzeug": "3.1.3",
 }
 SECONDS = 600.0
 PLAIN = """
@@ -51,14 +51,14 @@ tar -xf - -C /run/room
 . /run/room/settings.sh
 python3 -m venv /venv
 PATH=/venv/bin:$PATH
-cp -r /run/room/tree /home/tree
-cd /home/tree
+cp -r /run/room/tree /work
+cd /work
 python -m pip install -q --no-cache-dir -r /run/room/build.txt
 [ ! -s /run/room/requirements.txt ] || python -m pip install -q --no-cache-dir -c /run/room/constraints.txt \\
     -r /run/room/requirements.txt
 python -m pip install -q --no-cache-dir --no-deps --no-build-isolation -e .
 useradd --no-create-home someone
-chown -R someone /home/tree
+chown -R someone /work
 env -i PATH="$PATH" HOME=/tmp LANG=C.UTF-8 setpriv --reuid someone --clear-groups \\
     sh -c '{test} --junitxml=/tmp/junit.xml' >&2 || true
 cat /tmp/junit.xml
