@@ -158,7 +158,7 @@ def new(
     from agent.tasks import start_new
 
     around = _surroundings(options)
-    _conclude(start_new(around, directory, prompt), allow_unproven=bool(options["allow_unproven"]))
+    _conclude(start_new(around, directory, prompt), directory, allow_unproven=bool(options["allow_unproven"]))
 
 
 @app.command()
@@ -213,7 +213,7 @@ def resume(options: Flags, run: RunId = None, repo: Where = Path()) -> None:
     with _workspace(repo, found) as workspace:
         limits = replace(found.state.started.limits, **given)
         state = Session(workspace=workspace, around=around).resume(found.id, limits)
-    _conclude(state, allow_unproven=bool(options["allow_unproven"]))
+    _conclude(state, repo, allow_unproven=bool(options["allow_unproven"]))
 
 
 @app.command()
@@ -295,7 +295,7 @@ def demo(
     console.tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
     with scripted_model() as flags:
         around = _surroundings(flags, key=Key(secret=Secret("scripted-model"), source="demo"))
-        _conclude(start_new(around, target, REQUEST), allow_unproven=False)
+        _conclude(start_new(around, target, REQUEST), target, allow_unproven=False)
 
 
 @image.command("import")
@@ -351,7 +351,7 @@ def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: F
     around = _surroundings(options)
     project = Project(**{name: options[name] for name in PROJECT if options[name] is not None})  # type: ignore[arg-type]
     state = start_on(around, mode, repo, request, project)
-    _conclude(state, allow_unproven=bool(options["allow_unproven"]))
+    _conclude(state, repo, allow_unproven=bool(options["allow_unproven"]))
 
 
 def _surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True) -> "Surroundings":
@@ -383,11 +383,11 @@ def _workspace(repo: Path, run: "StoredRun") -> "Iterator[Workspace]":
         yield workspace
 
 
-def _conclude(state: "RunState", *, allow_unproven: bool) -> None:
+def _conclude(state: "RunState", where: Path, *, allow_unproven: bool) -> None:
     from agent.events import Outcome
     from agent.summary import summary
 
-    console.say(summary(state))
+    console.say(summary(state, "" if where == Path() else str(where)))
     if state.outcome is None:
         raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
     allowed = allow_unproven and state.outcome is Outcome.UNPROVEN

@@ -1,5 +1,7 @@
 """What a run came to, for people."""
 
+import shlex
+
 from agent.events import Outcome
 from agent.progress import spent_line
 from agent.runs import StoredRun
@@ -22,8 +24,11 @@ REQUEST_SHOWN = 80
 """Characters."""
 
 
-def summary(state: RunState) -> str:
-    """Outcome, tests before and after, cost, branch, and the next command to type."""
+def summary(state: RunState, where: str = "") -> str:
+    """Outcome, tests before and after, cost, branch, and the next command to type.
+
+    `where` is the repository as the user named it; empty for the current directory.
+    """
     lines = ["", _headline(state)]
     lines += [f"  - {one_line(reason)}" for reason in _reasons(state)]
     if state.plan:
@@ -37,7 +42,7 @@ def summary(state: RunState) -> str:
         f"cost:    {spent_line(state)}, {usage.prompt:,} tokens in ({usage.cached:,} cached), {usage.completion:,} out"
     )
     lines.append(f"branch:  {state.started.branch}")
-    lines.append(f"next:    {_next(state)}")
+    lines.append(f"next:    {_next(state, shlex.quote(where) if where else '')}")
     return sanitise("\n".join(lines))
 
 
@@ -91,10 +96,11 @@ def _proof(state: RunState) -> str:
     return "; ".join(parts)
 
 
-def _next(state: RunState) -> str:
+def _next(state: RunState, where: str) -> str:
     run_id = state.started.run_id
     if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
-        return "look at the project: its files are checked out, its history is in `git log`"
+        return f"cd {where or '.'} && git log"
+    run_id += f" --repo {where}" if where else ""
     if state.outcome is None:
         return f"greenward resume {run_id}"
     more = ""

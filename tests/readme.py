@@ -9,6 +9,7 @@ CHANGING = (
     (r"\d+\.\d+ s\b|\d+ s,", "<seconds>"),
     (r"environment: (cached|made in [^;]*);", "environment: <how>;"),
     (r"\$0\.\d{4}", "<cost>"),
+    (r"cd \S+ &&", "cd <directory> &&"),
     (r"[\d,]+ tokens in \([\d,]+ cached\), [\d,]+ out", "<tokens>"),
 )
 

@@ -130,11 +130,6 @@ def test_where_nothing_was_changed_there_is_nothing_to_accept():
     assert line(ended(Outcome.OUT_OF_BUDGET, "$", changed=False), "next:") == "greenward resume r1 --max-cost 2 goes on"
 
 
-def test_a_scaffold_is_there_already():
-    assert "checked out" in line(ended(Outcome.PASSED, mode="new"), "next:")
-    assert "accept" in line(ended(Outcome.FAILED, mode="new"), "next:")
-
-
 def test_a_list_of_runs_has_one_line_each_of_a_bounded_length():
     state = ended(Outcome.PASSED)
     task = replace(state.started.task, request="Do this.\n" * 50)
@@ -163,3 +158,15 @@ def test_no_text_from_outside_acts_on_a_terminal():
         assert sanitise(text) == text
         assert HOSTILE not in text
         text.encode()
+
+
+def test_the_next_command_names_the_repository_unless_it_is_the_current_directory():
+    state = ended(Outcome.UNPROVEN, "no witness")
+    assert summary(state, "my project").endswith(
+        "next:    greenward diff r1 --repo 'my project', then greenward accept r1 --repo 'my project'"
+    )
+    assert summary(state).endswith("next:    greenward diff r1, then greenward accept r1")
+
+
+def test_a_scaffold_ends_in_its_directory():
+    assert summary(ended(Outcome.PASSED, mode="new"), "tally").endswith("next:    cd tally && git log")
