@@ -176,6 +176,9 @@ def no_environment(error: SetupFailed) -> TestReport:
 def to_report(result: ExecResult, cwd: str = "") -> TestReport:
     """What a run of the suite showed, small enough for an event, with ids that begin at the directory `cwd`."""
     output = excerpt(sanitise(decode(result.output)), OUTPUT_LIMIT)
+    if result.out_of_memory:
+        problem = "the tests ran out of memory, and the kernel killed some of their processes"
+        return TestReport(exit_code=result.exit_code, problem=problem, output=output, seconds=result.seconds)
     if BUILD_FAILED in result.files:
         return TestReport(exit_code=1, problem="the build failed", output=output, seconds=result.seconds)
     report = parse(

@@ -67,7 +67,9 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
         case e.TestsFinished():
             yield _tests(event.report, before, after)
         case e.VerdictReached(verdict=verdict):
-            yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in fresh containers)"
+            local = after.started.sandbox == "local"
+            where = "fresh directories, isolated by nothing" if local else "fresh containers"
+            yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in {where})"
             if verdict.kind is not VerdictKind.PASSED:
                 yield from (f"  {one_line(reason)}" for reason in verdict.reasons)
             yield from (f"  note: {one_line(note)}" for note in verdict.notes)
@@ -107,8 +109,9 @@ def _tests(report: TestReport, before: RunState, after: RunState) -> str:
     earlier = before.report or before.baseline
     line = f"iteration {after.spent.iterations}: {one_line(report.problem) or report}"
     if earlier is not None:
-        passed, was = report.ids(Status.PASSED), earlier.ids(Status.PASSED)
-        line += _names(", fixed", passed - was) + _names(", broken", set(report.failing) & was)
+        fixed = report.ids(Status.PASSED) & set(earlier.failing)
+        broken = set(report.failing) & earlier.ids(Status.PASSED)
+        line += _names(", fixed", fixed) + _names(", broken", broken)
     return f"{line} ({spent_line(after)})"
 
 

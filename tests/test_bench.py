@@ -220,3 +220,11 @@ def test_tracebacks_and_output_are_cut_to_what_an_event_carries():
     assert max(len(case.detail) for case in report.cases) <= 4_000
     assert sum(bool(case.detail) for case in report.cases) == 60
     assert len(report.output) <= 6_000
+
+
+def test_a_suite_that_ran_out_of_memory_has_no_result():
+    xml = b'<testsuites><testsuite><testcase classname="t" name="test_a" file="t.py"/></testsuite></testsuites>'
+    report = to_report(ExecResult(exit_code=0, output=b"", seconds=1.0, out_of_memory=True, files={"junit.xml": xml}))
+
+    assert not report.ok
+    assert "out of memory" in report.problem

@@ -81,6 +81,22 @@ def test_a_verdict_that_is_not_green_is_told_with_its_reasons_and_any_with_its_n
     assert told(started(), e.VerdictReached(verdict=passed))[2:] == ["  note: a test was opened"]
 
 
+def test_a_verdict_that_nothing_isolated_says_so():
+    verdict = Verdict(kind=VerdictKind.UNPROVEN, tree="t")
+    local = replace(started(), sandbox="local")
+
+    assert told(local, e.VerdictReached(verdict=verdict))[1:] == [
+        "judge: unproven (0.0 s in fresh directories, isolated by nothing)"
+    ]
+
+
+def test_a_new_test_that_passes_was_not_fixed():
+    new = e.TestsFinished(report=report(a="passed", b="passed"), tree="t")
+    line = told(started(), e.BaselineMeasured(report=report(a="passed")), new)[-1]
+
+    assert "fixed" not in line
+
+
 def test_what_was_fixed_and_broken_is_named_and_the_rest_is_counted():
     before = report(**dict.fromkeys("abcde", "failed"), f="passed")
     after = report(**dict.fromkeys("abcde", "passed"), f="failed")

@@ -51,8 +51,13 @@ def run_command(arguments: RunCommand, situation: Situation, hands: Hands) -> To
 
 def _ending(result: ExecResult) -> str:
     if result.timed_out:
-        return f"Stopped after {result.seconds:.1f} s: it did not end in time. What it changed is kept."
-    return f"Exit code {result.exit_code} after {result.seconds:.1f} s."
+        return f"Stopped after {result.seconds:.1f} s: it did not end in time. What it changed is lost."
+    ending = f"Exit code {result.exit_code} after {result.seconds:.1f} s."
+    if result.out_of_memory:
+        ending += " It ran out of memory, and some of its processes were killed."
+    if result.outlived:
+        ending += " Processes that it left running were killed."
+    return ending
 
 
 def _output(result: ExecResult, hands: Hands) -> list[str]:

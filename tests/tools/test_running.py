@@ -39,8 +39,19 @@ def test_a_timeout_shows_the_output_so_far(desk):
     at.hands.result = result(b"started\n", exit_code=-9, timed_out=True)
     shown = at.ask("run_command", command="sleep 999")
 
-    assert shown.startswith("Stopped after 1.2 s: it did not end in time.")
+    assert shown.startswith("Stopped after 1.2 s: it did not end in time. What it changed is lost.")
     assert body(shown) == ["started"]
+
+
+def test_memory_that_ran_out_and_processes_left_running_are_told(desk):
+    at = desk()
+    at.hands.result = result(b"", exit_code=137, out_of_memory=True, outlived=True)
+    shown = at.ask("run_command", command="make all").splitlines()[0]
+
+    assert shown == (
+        "Exit code 137 after 1.2 s. It ran out of memory, and some of its processes were killed."
+        " Processes that it left running were killed."
+    )
 
 
 def test_enormous_output_is_cut_and_its_rest_can_be_read(desk):
