@@ -98,14 +98,9 @@ def _created(directory: Path, environ: Mapping[str, str]) -> Iterator[Workspace]
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
         workspace = Workspace.create(directory, environment=environ)
-    except BaseException as error:
+    except BaseException:
         if missing:
             shutil.rmtree(missing[-1], ignore_errors=True)
-        if isinstance(error, OSError):
-            raise UsageProblem(
-                f"the directory {directory} cannot be made: {error.strerror}",
-                hint="name one that is empty or does not exist, where you may write",
-            ) from error
         raise
     with workspace:
         yield workspace

@@ -91,7 +91,10 @@ class Workspace:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageProblem(f"{path} cannot be made: {error.strerror}", hint="name another directory") from error
+            raise UsageProblem(
+                f"{path} cannot be made: {error.strerror}",
+                hint="name a directory that is empty or does not exist, where you may write",
+            ) from error
         if any(entry.name != ".git" for entry in path.iterdir()):
             raise UsageProblem(f"{path} is not empty", hint="name a directory that is empty or does not exist")
         if not (path / ".git").exists():

@@ -89,7 +89,7 @@ def test_a_scaffold_begins_in_a_repository_of_its_own(tmp_path, around):
 
 @pytest.mark.parametrize("directory", ["/proc/x", "/proc/x/y", "/dev/null", "/dev/null/x"])
 def test_a_directory_that_cannot_be_made_is_a_problem_with_a_hint(around, directory):
-    with pytest.raises(UsageProblem, match=f"the directory {directory} cannot be made|not empty") as caught:
+    with pytest.raises(UsageProblem, match=f"{directory} cannot be made|not empty") as caught:
         start_new(around, Path(directory), "A tool")
     assert "empty or does not exist" in caught.value.hint
 
