@@ -152,10 +152,11 @@ sys.exit(1)
 
 @pytest.mark.docker
 def test_a_forged_exit_code_is_contradicted_by_the_container(client, image):
+    """Be it by another exit code, or because the launcher, which was spoken over, does not end."""
     command = Command(script=f"exec python3 -c '{FORGERY}'", timeout=60)
     with (
         opened(client, image) as sandbox,
-        pytest.raises(SandboxLost, match=r"ended with 0, but its container with 1(37)?$"),
+        pytest.raises(SandboxLost, match=r"ended with 0, but its container with (1|137|None)$"),
     ):
         sandbox.execute_fresh(TREE, command)
 
