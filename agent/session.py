@@ -23,7 +23,7 @@ from agent.loop import Kit, run
 from agent.models.endpoint import Endpoint
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
-from agent.place import Place
+from agent.place import Place, headlines
 from agent.progress import Progress
 from agent.recipes import Recipes
 from agent.redact import Redactor
@@ -35,8 +35,8 @@ from agent.task import Limits as TaskLimits
 from agent.task import Task
 from agent.tools.toolbox import TOOLS
 from agent.workspace import Workspace
-from sandbox import Engine, Limits
-from sandbox.engines import open_engine
+from sandbox import Engine, Limits, Setup
+from sandbox.engines import open_engine, prepare_ahead
 
 __all__ = ["Session", "Surroundings", "new_run_id"]
 
@@ -157,6 +157,8 @@ class Session:
             say=self.around.say,
         )
         recipes.execute = place.execute_in
+        if state.plan is None and started.task.mode != "fix":
+            self._prepare_ahead(state, recipes)
         stack.callback(place.close)
         model = stack.enter_context(OpenAIModel(self._endpoint(state)))
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
@@ -174,6 +176,12 @@ class Session:
             commit=scribe.commit,
             finish=scribe.finish,
         )
+
+    def _prepare_ahead(self, state: RunState, recipes: Recipes) -> None:
+        """While the model plans: the base's environment, or, where there is no base yet, the image it will stand on."""
+        task = state.started.task
+        setup = Setup(image=task.image) if task.mode == "new" else recipes.for_tree(state.base, state).setup
+        prepare_ahead(state.started.sandbox, self.around.environ, setup, headlines(self.around.say))
 
     def _endpoint(self, state: RunState) -> Endpoint:
         settings, started = self.around.settings, state.started

@@ -1,12 +1,13 @@
 """Which engine runs commands: the one that was asked for, never another one in its place."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
-from sandbox import Engine
+from sandbox import Engine, SandboxError, Setup
 
-__all__ = ["cache_directory", "open_engine"]
+__all__ = ["cache_directory", "open_engine", "prepare_ahead"]
 
 
 @contextmanager
@@ -35,6 +36,22 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
         yield DockerEngine(client, host=host, cache=cache)
     finally:
         client.close()
+
+
+def prepare_ahead(kind: str, host: Mapping[str, str], setup: Setup, say: Callable[[str], None]) -> Thread:
+    """Begin to make the environment for `setup` in the background, by a connection of its own.
+
+    Whoever asks for it later finds it in the cache, or waits for it; what goes wrong here goes wrong there again, and
+    is told then. It ends with the process.
+    """
+
+    def prepare() -> None:
+        with suppress(SandboxError), open_engine(kind, host) as engine:
+            engine.prepare(setup, say)
+
+    thread = Thread(target=prepare, name="prepare-ahead", daemon=True)
+    thread.start()
+    return thread
 
 
 def cache_directory(host: Mapping[str, str]) -> Path:
