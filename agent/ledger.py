@@ -12,6 +12,7 @@ from agent.events import CallReserved
 from agent.messages import Message
 from agent.models import Request, ToolSpec
 from agent.state import RunState
+from agent.text import tokens
 
 __all__ = ["Refused", "estimate", "reserve"]
 
@@ -50,8 +51,7 @@ def reserve(state: RunState, request: Request) -> CallReserved | Refused:
 def estimate(request: Request) -> int:
     """About how many tokens `request` is: a quarter of its ASCII characters, and one for each other character."""
     text = "".join(_text(message) for message in request.messages) + _schemas(request.tools)
-    ascii_count = sum(character.isascii() for character in text)
-    return ascii_count // 4 + len(text) - ascii_count + OVERHEAD * len(request.messages)
+    return tokens(text) + OVERHEAD * len(request.messages)
 
 
 def _prompt_bound(state: RunState, request: Request) -> int:

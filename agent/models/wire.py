@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.messages import Message, ToolCall
 from agent.models.schema import TOOL_NAME
+from agent.text import tokens
 
 __all__ = ["adjacent", "call_count", "estimate_tokens", "messages_to_wire"]
 
@@ -53,9 +54,7 @@ def call_count(messages: Iterable[Message]) -> int:
 
 def estimate_tokens(body: object) -> int:
     """A rough count of the tokens of a JSON value: a quarter of its ASCII characters, and each other one."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    ascii_count = sum(map(str.isascii, text))
-    return ascii_count // 4 + len(text) - ascii_count
+    return tokens(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
 def _interrupted(call: ToolCall) -> Message:
