@@ -118,8 +118,10 @@ def test_an_iteration_that_changed_nothing_makes_no_commit(at):
     assert git(at.root, "rev-list", "--count", f"{at.task.base_commit}..{BRANCH}") == "1"
 
 
-def test_one_journal_gives_one_commit_id(lab):
+def test_one_journal_gives_one_commit_id(lab, monkeypatch):
     """Whoever makes it, and whenever: also a process that takes the run up after the commit was made."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_DATE", "2026-01-02T03:04:05Z")  # of the user's own commit, the runs' base
 
     def made(*before: e.Event) -> str:
         at = lab(FILES)

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -313,3 +315,13 @@ def test_it_runs_as_a_program(tmp_path):
         assert spoken(post(Address))["content"] == "Hi"
         process.send_signal(2)
         assert (process.wait(10), process.stderr.read()) == (0, "")
+
+
+def test_a_client_that_hangs_up_leaves_no_word_on_the_terminal(capfd):
+    with ScriptedServer(Script(replies=(say("Hello."),))) as server:
+        port = int(server.base_url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"GET /v1/models HT")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.2)
+    assert capfd.readouterr().err == ""
