@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from agent.place import HEADLINES
+
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 CHANGING = (
     (r"\b[0-9a-f]{8,40}\b", "<id>"),
@@ -20,10 +22,10 @@ def block_after(mark):
 
 
 def masked(text):
-    """`text` without what differs from run to run."""
+    """`text` without what differs from run to run, and from the first run on a machine to the next."""
     for pattern, name in CHANGING:
         text = re.sub(pattern, name, text)
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(HEADLINES)]
 
 
 def commands():
