@@ -16,7 +16,7 @@ engine:  ## make sure that a Docker engine answers; on Debian as root, install a
 engine-stop:  ## stop the engine that `make engine` started, and no other
 	@scripts/engine stop
 
-demo: setup engine  ## a red test suite becomes a proven green branch; needs no key
+demo: setup engine  ## a bundled request becomes a proven project, by a scripted model; needs no key
 	@$(BIN)/greenward demo
 
 test: setup engine  ## every test, Docker ones included, with branch coverage

@@ -33,15 +33,12 @@ from agent.speaking import Speaker
 from agent.state import RunState, fold
 from agent.task import Limits as TaskLimits
 from agent.task import Task
-from agent.tools.toolbox import TOOLS
+from agent.tools.toolbox import SPECS
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
 from sandbox.engines import open_engine, prepare_ahead
 
 __all__ = ["Session", "Surroundings", "new_run_id"]
-
-TOOL_SPECS = tuple(tool.spec for tool in TOOLS)
-"""All of them in every call, whatever the phase: they stand at the head of what the provider caches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +166,7 @@ class Session:
             prepare=bench.prepare,
             measure=bench.measure,
             prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,
-            ask=Asker(model=model, tools=TOOL_SPECS, delay=partial(delay, random=random), sleep=time.sleep).ask,
+            ask=Asker(model=model, tools=SPECS, delay=partial(delay, random=random), sleep=time.sleep).ask,
             call_tool=hands.call_tool,
             test=bench.test,
             judge=Judge(bench=bench).judge,

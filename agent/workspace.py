@@ -225,13 +225,8 @@ class Workspace:
         return self.git.text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), variables=variables)
 
     def checkpoint(self, run_id: str, tree: str) -> None:
-        """Keep a tree or commit from being pruned, until the run is dropped."""
+        """Keep a tree or commit from being pruned."""
         self.git.run("update-ref", f"{self._private(run_id)}/{tree}", tree)
-
-    def drop(self, run_id: str) -> None:
-        """Let go of all that a run's checkpoints kept; its branch and its directory stay."""
-        refs = self.git.text("for-each-ref", "--format=delete %(refname)", f"{self._private(run_id)}/")
-        self.git.run("update-ref", "--stdin", stdin=f"{refs}\n".encode() if refs else b"")
 
     @property
     def runs_directory(self) -> Path:

@@ -95,7 +95,6 @@ def everything(root: Path) -> None:
         sent.select([Candidate(path="new.py", kind="file")])
         sent.absorb([Change(path="new.py", data=b"1")])
         workspace.violations(snapshot.tree, tree, FREE)
-        workspace.drop("r1")
 
 
 @pytest.mark.parametrize("level", ["repository", "user", "nested"])

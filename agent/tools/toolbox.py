@@ -16,7 +16,7 @@ from agent.tools.reading import LIST_FILES, READ_FILE, READ_OUTPUT, SEARCH
 from agent.tools.running import RUN_COMMAND, RUN_TESTS
 from agent.tools.sealing import UNSEAL
 
-__all__ = ["MAX_RESULT", "TOOLS", "Toolbox"]
+__all__ = ["MAX_RESULT", "SPECS", "TOOLS", "Toolbox"]
 
 MAX_RESULT = 24_000
 """Characters of a result, whatever tool it comes from."""
@@ -38,6 +38,10 @@ TOOLS: tuple[Tool[Any], ...] = (
     FINISH,
 )
 
+SPECS: tuple[ToolSpec, ...] = tuple(tool.spec for tool in TOOLS)
+"""The tools as the model sees them: all of them in every call, whatever the phase, in one order, for they stand at the
+head of what the provider caches."""
+
 
 class Toolbox:
     """The tools over one pair of hands."""
@@ -45,13 +49,6 @@ class Toolbox:
     def __init__(self, hands: Hands, tools: Iterable[Tool[Any]] = TOOLS) -> None:
         self._hands = hands
         self._tools = {tool.name: tool for tool in tools}
-
-    def specs(self, names: frozenset[str] | None = None) -> tuple[ToolSpec, ...]:
-        """The tools as the model sees them, always in one order; only those in `names` if it is given.
-
-        Offer the same ones through a whole run: the list stands at the head of what the provider caches.
-        """
-        return tuple(tool.spec for tool in self._tools.values() if names is None or tool.name in names)
 
     def call(self, call: ToolCall, situation: Situation) -> ToolOutcome:
         """Carry out `call`. Whatever is wrong with it is told in the result, and then the tree is as before.
