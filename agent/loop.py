@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agent.events import Event, Outcome
+from agent.folding import apply, fold
 from agent.journal import Journal
-from agent.state import Due, RunState, apply, due, fold
+from agent.state import Due, RunState, due
 
 __all__ = ["Kit", "Step", "run"]
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Iterator
 
 from agent import events as e
+from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.messages import ToolCall
-from agent.state import RunState, apply, fold
+from agent.state import RunState
 from agent.task import Limits, Plan
 from agent.testreport import Status, TestReport
 from agent.text import one_line, sanitise

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import DamagedRun, UsageProblem
+from agent.folding import fold
 from agent.journal import read_entries
 from agent.repository import find
-from agent.state import RunState, fold
+from agent.state import RunState
 
 __all__ = ["JOURNAL", "StoredRun", "damaged_runs", "find_run", "find_unfinished", "runs_directory", "stored_runs"]
 

@@ -16,6 +16,7 @@ from agent.bench import Bench
 from agent.config import Settings
 from agent.errors import UsageProblem
 from agent.events import LimitsChanged, Outcome, RunStarted, SessionStarted
+from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Journal
 from agent.judge import Judge
@@ -30,7 +31,7 @@ from agent.redact import Redactor
 from agent.runs import JOURNAL
 from agent.scribe import Scribe
 from agent.speaking import Speaker
-from agent.state import RunState, fold
+from agent.state import RunState
 from agent.task import Limits as TaskLimits
 from agent.task import Task
 from agent.tools.toolbox import SPECS

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from agent import events as e
 from agent.asking import Asker
+from agent.folding import fold
 from agent.journal import Entry, Journal
 from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request, ToolSpec
-from agent.state import RunState, ending, fold
+from agent.state import RunState, ending
 from agent.task import Criterion, Limits, Mode, Plan, PlannedFile, Prices, Task
 from agent.testreport import Status, TestCase, TestReport
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness

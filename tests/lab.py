@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agent import events as e
 from agent.bench import Bench
+from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Entry
 from agent.judge import Judge
@@ -19,7 +20,7 @@ from agent.messages import Message, ToolCall
 from agent.place import Place
 from agent.recipes import Recipes
 from agent.scribe import Scribe
-from agent.state import RunState, fold
+from agent.state import RunState
 from agent.task import Limits as Budget
 from agent.task import Mode, Plan, Task
 from agent.testreport import Status, TestCase, TestReport

@@ -10,11 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agent import events as e
 from agent.events import Outcome
+from agent.folding import apply
 from agent.journal import Entry
 from agent.ledger import Refused, reserve
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Request
-from agent.state import Due, Phase, RunState, apply, due, ending
+from agent.state import Due, Phase, RunState, due, ending
 from agent.task import Limits, Plan
 from agent.verdict import Verdict, VerdictKind
 from tests.kits import PLANNED, PREPARED, TOOLS, committed, folded, report, returned, started, told

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from agent import events as e
 from agent.errors import DamagedRun, UsageProblem
+from agent.folding import fold
 from agent.journal import Entry, Journal, read_entries
 from agent.messages import Usage
-from agent.state import fold
 from agent.task import Limits
 from tests.kits import every_event, open_journal, started
 

@@ -22,6 +22,7 @@ PROGRAMS = {"agent/models/server.py"}
 PURE = {
     "agent/errors.py",
     "agent/events.py",
+    "agent/folding.py",
     "agent/messages.py",
     "agent/spending.py",
     "agent/state.py",

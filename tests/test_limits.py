@@ -6,9 +6,10 @@ import pytest
 
 from agent import events as e
 from agent.events import Outcome
+from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.loop import run
-from agent.state import apply, due, fold
+from agent.state import due
 from agent.task import Limits
 from tests.kits import EPOCH, PLAN, TESTS, World, edit, open_journal, report, started, turn
 

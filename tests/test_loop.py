@@ -9,9 +9,10 @@ from agent import events as e
 from agent.asking import Asker
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
+from agent.folding import fold
 from agent.journal import read_entries
 from agent.loop import run
-from agent.state import RunState, fold
+from agent.state import RunState
 from agent.task import Limits, Mode
 from agent.verdict import VerdictKind
 from tests.kits import DONE, PLAN, TESTS, World, blocked, call, edit, open_journal, report, started, turn

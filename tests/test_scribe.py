@@ -7,10 +7,10 @@ import pytest
 from agent import events as e
 from agent.errors import DamagedRun
 from agent.events import Outcome
+from agent.folding import fold
 from agent.journal import Entry
 from agent.messages import Message
 from agent.scribe import best_of
-from agent.state import fold
 from agent.verdict import Verdict, VerdictKind
 from tests.gitrepo import git
 from tests.kits import EPOCH

@@ -6,9 +6,9 @@ import pytest
 
 from agent import events as e
 from agent.events import Say
+from agent.folding import fold
 from agent.journal import Entry
 from agent.speaking import Speaker
-from agent.state import fold
 from agent.verdict import Verdict, VerdictKind
 from prompts import render
 from tests.kits import EPOCH, started

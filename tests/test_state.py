@@ -7,8 +7,9 @@ import pytest
 from agent import events as e
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
+from agent.folding import MAX_NUDGES, fold
 from agent.journal import Entry
-from agent.state import MAX_NUDGES, Due, Phase, due, fold
+from agent.state import Due, Phase, due
 from agent.verdict import Verdict, VerdictKind
 from tests.kits import EPOCH, PLANNED, PREPARED, committed, folded, replied, report, returned, started, told
 

@@ -8,9 +8,9 @@ import pytest
 
 from agent import events as e
 from agent.events import Outcome
+from agent.folding import fold
 from agent.journal import Entry, read_entries
 from agent.runs import StoredRun
-from agent.state import fold
 from agent.summary import run_line, summary
 from agent.task import Limits
 from agent.text import sanitise

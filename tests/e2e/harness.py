@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.events import Event
+from agent.folding import fold
 from agent.journal import Entry, read_entries
 from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
-from agent.state import fold
 from tests.gitrepo import git
 
 ROOT = Path(__file__).parents[2]

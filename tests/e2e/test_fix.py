@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from agent.folding import fold
 from agent.models.script import Script, ScriptedReply
 from agent.models.server import ScriptedServer
-from agent.state import fold
 from tests.e2e.harness import (
     LOCAL,
     LOCALLY,

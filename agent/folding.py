@@ -1,0 +1,251 @@
+"""From events to the state of a run: a pure fold. No clock, no disk, no model."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from agent import events as e
+from agent.errors import DamagedRun
+from agent.events import Outcome, Say
+from agent.journal import Entry
+from agent.messages import Message
+from agent.state import Iteration, Phase, RunState
+from agent.task import Limits
+from agent.testreport import TestReport
+from agent.verdict import VerdictKind
+
+__all__ = ["apply", "fold"]
+
+MAX_NUDGES = 3
+"""Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
+
+
+def fold(entries: Iterable[Entry]) -> RunState:
+    """The state after `entries`.
+
+    Raises:
+        DamagedRun: the first of them is not `RunStarted`; a journal torn in its first line has none.
+    """
+    iterator = iter(entries)
+    first = next(iterator, None)
+    if first is None or not isinstance(first.event, e.RunStarted):
+        raise DamagedRun("the journal holds no run: it does not begin with one", hint="nothing was done: start anew")
+    task = first.event.task
+    state = RunState(
+        started=first.event,
+        tree=task.base_tree,
+        witness_tree=task.base_tree,
+        at=first.at,
+        worked_at=first.at,
+        say=Say.PLAN,
+    )
+    for entry in iterator:
+        state = apply(state, entry)
+    return state
+
+
+def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PLR0912 - one arm for each event
+    """The state after one more event."""
+    event = entry.event
+    resumed = isinstance(event, e.SessionStarted | e.LimitsChanged)
+    elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
+    worked_at = state.worked_at if resumed else entry.at
+    spent = replace(state.spent, seconds=state.spent.seconds + elapsed)
+    state = replace(state, at=entry.at, worked_at=worked_at, spent=spent)
+    match event:
+        case e.RunStarted():
+            raise TypeError("a journal has one RunStarted")
+        case e.SessionStarted():
+            return replace(state, failures=0, wait=0.0)
+        case e.LimitsChanged(limits=limits):
+            return _limited(state, limits)
+        case e.EnvironmentPrepared():
+            return replace(state, environment=event)
+        case e.BaselineMeasured():
+            return _measured(state, event.report)
+        case e.Prompted():
+            return replace(state, messages=state.messages + event.messages, say=None)
+        case e.CallReserved() | e.CallFailed() | e.ModelReplied():
+            return _called(state, event)
+        case e.ToolReturned():
+            return _tool_returned(state, event)
+        case e.TestsFinished():
+            return replace(_tested(state, event.report, event.tree), say=Say.RESULTS)
+        case e.VerdictReached():
+            return replace(state, verdict=event.verdict)
+        case e.Committed():
+            return _committed(state, event)
+        case e.BudgetExhausted():
+            return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
+        case e.RunFinished():
+            return replace(state, finished=event, closing=None)
+
+
+def _measured(state: RunState, report: TestReport) -> RunState:
+    state = replace(state, baseline=report)
+    if state.started.task.mode == "fix" and report.ok:
+        return replace(state, closing=(Outcome.PASSED, "the suite passes already: there is nothing to fix"))
+    return state
+
+
+def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelReplied) -> RunState:
+    """Account for a call. A reservation that is followed by another one was never settled: it stays spent."""
+    spent = state.spent
+    match event:
+        case e.CallReserved():
+            return replace(state, spent=spent.reserving(event), reserved=event)
+        case e.CallFailed():
+            if event.usage is not None:
+                spent = spent.settling(state.reserved, event.usage, state.started.prices)
+            elif not event.billed:
+                spent = spent.releasing(state.reserved)
+            return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
+        case e.ModelReplied():
+            return _replied(state, event)
+
+
+def _replied(state: RunState, event: e.ModelReplied) -> RunState:
+    spent, prefix = state.spent, state.prefix
+    if event.usage is not None:
+        prefix = (len(state.messages), event.usage.prompt)
+        spent = spent.settling(state.reserved, event.usage, state.started.prices)
+    state = replace(
+        state,
+        spent=spent,
+        prefix=prefix,
+        reserved=None,
+        failures=0,
+        wait=0.0,
+        messages=(*state.messages, event.message),
+        pending=event.message.tool_calls,
+    )
+    return state if state.pending else _turn_ended(state, event.stop_reason)
+
+
+def _turn_ended(state: RunState, stop_reason: str) -> RunState:
+    """The model stopped without calling a tool: its work is tested, or it is told what is expected."""
+    untested = state.phase is not Phase.PLAN and state.tree != (state.tested_tree or state.base)
+    if stop_reason != "length" and untested:
+        return replace(state, must_test=True, nudges=0)
+    if stop_reason != "length" and _judged(state):
+        return replace(state, closing=_verdict_outcome(state))
+    if stop_reason == "length":
+        return _nudged(state, Say.TRUNCATED, "the model's replies were cut off again and again")
+    return _nudged(
+        state, Say.PLAN_MISSING if state.phase is Phase.PLAN else Say.NUDGE, "the model stopped calling tools"
+    )
+
+
+def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
+    answer = Message(role="tool", content=event.content, tool_call_id=event.call_id)
+    nudges = state.nudges if isinstance(event.effect, e.Finish) else 0
+    state = replace(
+        state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree, nudges=nudges
+    )
+    match event.effect:
+        case None:
+            return state
+        case e.Planned(plan=plan):
+            new = state.started.task.mode == "new"
+            return replace(
+                state, plan=plan, phase=Phase.TESTS if new else Phase.CODE, say=Say.TESTS if new else Say.CODE
+            )
+        case e.TestRun(report=report, full=full):
+            return _tested(state, report, event.tree) if full else state
+        case e.Unsealed():
+            return replace(state, unsealed=(*state.unsealed, event.effect))
+        case e.Finish(status="blocked", reason=reason):
+            return replace(state, closing=(Outcome.BLOCKED, reason))
+        case e.Finish():  # pragma: no branch - mypy knows that nothing else is left
+            return _finish(state)
+
+
+def _finish(state: RunState) -> RunState:
+    """The model says that it is done: what has not been tested is tested, and what was judged is final once told."""
+    if state.phase is Phase.PLAN:
+        return _nudged(state, Say.PLAN_MISSING, "the model says that it is done, but it never planned")
+    if state.tree != state.tested_tree:
+        return replace(state, must_test=True)
+    if state.say is Say.VERDICT:
+        return state
+    if _judged(state):
+        return replace(state, closing=_verdict_outcome(state))
+    return _nudged(state, Say.NUDGE, "the model says that it is done, but the tests fail")
+
+
+def _nudged(state: RunState, say: Say, reason: str) -> RunState:
+    """The model is told what is expected; told too often in a row, the run fails for `reason`."""
+    if state.nudges >= MAX_NUDGES:
+        return replace(state, closing=(Outcome.FAILED, reason))
+    return replace(state, nudges=state.nudges + 1, say=say)
+
+
+def _judged(state: RunState) -> bool:
+    return state.verdict is not None and state.verdict.tree == state.tree
+
+
+def _verdict_outcome(state: RunState) -> tuple[Outcome, str]:
+    verdict = state.verdict
+    reason = "; ".join(verdict.reasons) if verdict else ""
+    review = verdict is not None and verdict.kind in (VerdictKind.UNPROVEN, VerdictKind.NEEDS_REVIEW)
+    return (Outcome.UNPROVEN if review else Outcome.FAILED), reason
+
+
+def _tested(state: RunState, report: TestReport, tree: str) -> RunState:
+    """All tests were run: that ends an iteration."""
+    return replace(
+        state,
+        report=report,
+        previous_report=state.report or state.baseline,
+        tested_tree=tree,
+        tree=tree,
+        must_test=False,
+        uncommitted=True,
+        spent=replace(state.spent, iterations=state.spent.iterations + 1),
+    )
+
+
+def _committed(state: RunState, event: e.Committed) -> RunState:
+    """The iteration is on the branch. What follows depends on how it ended."""
+    report = state.report
+    if report is None:
+        raise TypeError("an iteration is committed after its tests")
+    verdict = state.verdict if state.verdict and state.verdict.tree == event.tree else None
+    iteration = Iteration(commit=event.commit, tree=event.tree, report=report, verdict=verdict)
+    state = replace(state, uncommitted=False, iterations=(*state.iterations, iteration))
+    if verdict is not None and verdict.kind is VerdictKind.PASSED:
+        return replace(state, closing=(Outcome.PASSED, "judged in a fresh container"))
+    if state.closing:
+        return state
+    if state.spent.iterations >= state.started.limits.iterations:
+        return replace(state, closing=(Outcome.OUT_OF_BUDGET, state.spent.exceeds(state.started.limits)))
+    return _after(iteration, state)
+
+
+def _after(iteration: Iteration, state: RunState) -> RunState:
+    """What an iteration that is not the last one leads to."""
+    if iteration.verdict is not None:
+        return replace(state, say=Say.VERDICT)
+    if state.phase is Phase.TESTS:
+        return _tests_written(state, iteration.report, iteration.tree)
+    return state
+
+
+def _limited(state: RunState, limits: Limits) -> RunState:
+    """The state under other `limits`; if the budget was what ended the run, it goes on where it stopped."""
+    short = state.spent.iterations >= state.started.limits.iterations
+    out = state.closing is not None and state.closing[0] is Outcome.OUT_OF_BUDGET
+    end, last = state.finished, state.iterations[-1] if state.iterations else None
+    state = replace(state, started=replace(state.started, limits=limits), closing=None if out else state.closing)
+    if end is not None and end.outcome is Outcome.OUT_OF_BUDGET:
+        best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
+        returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
+        state = replace(state, finished=None, iterations=state.iterations + returned)
+        out = True
+    return _after(last, state) if out and short and last is not None and not state.uncommitted else state
+
+
+def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:
+    """The tests of a scaffold have to fail before there is code; from then on they are sealed."""
+    if report.failing and not report.problem:
+        return replace(state, phase=Phase.CODE, baseline=report, witness_tree=tree, say=Say.CODE)
+    return replace(state, say=Say.TESTS_NOT_RED)
