@@ -350,7 +350,7 @@ def test_an_interrupted_run_is_taken_up_and_ends(start, greenward, repo, serve):
 def test_a_second_interruption_ends_it_at_once():
     script = """
 import os, signal
-from agent.cli import _interrupt
+from agent.cli.application import _interrupt
 signal.signal(signal.SIGINT, _interrupt)
 signal.signal(signal.SIGTERM, _interrupt)
 try:

@@ -14,8 +14,8 @@ SOURCES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-DOORS = ("openai", "docker", "git", "typer", "ray")
-SPEAKS = {"agent/cli.py", "agent/__main__.py"}
+DOORS = ("openai", "docker", "git", "ray")
+SPEAKS = {"agent/__main__.py", *(path for path in SOURCES if path.startswith("agent/cli/"))}
 """Files that may print, read the environment and exit."""
 PROGRAMS = {"agent/models/server.py"}
 """Files that are also programs of their own: their `main` may do the same."""
@@ -75,6 +75,10 @@ def test_a_library_is_imported_in_one_file_at_most(library):
     assert len(doors) <= 1, doors
 
 
+def test_the_command_line_alone_is_made_with_typer():
+    assert not [path for path, tree in SOURCES.items() if "typer" in imports(tree) and path not in SPEAKS]
+
+
 def test_only_the_command_line_prints_reads_the_environment_or_exits():
     loud = {}
     for path, tree in SOURCES.items():
@@ -122,15 +126,14 @@ def test_a_program_file_is_excused_in_its_main_only():
 
 
 def test_help_imports_nothing_heavy():
-    there = (ROOT / "agent" / "cli.py").exists()
-    script = f"""
+    script = """
 import sys
 sys.argv = ["greenward", "--help"]
 try:
-    {"from agent.cli import main; main()" if there else "import agent, agent.config, agent.task, sandbox"}
+    from agent.cli import main; main()
 except SystemExit:
     pass
-print(sorted({{"openai", "docker", "git", "ray"}} & set(sys.modules)))
+print(sorted({"openai", "docker", "git", "ray"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

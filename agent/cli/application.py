@@ -1,0 +1,93 @@
+"""The program: its commands' home, what it says and how it ends."""
+
+import os
+import signal
+import sys
+from functools import partial
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from agent import __version__
+from agent.console import Console
+from agent.errors import GreenwardError
+from agent.redact import Secret
+from agent.text import excerpt, sanitise
+from sandbox import SandboxError, SetupFailed
+
+__all__ = ["app", "console", "main"]
+
+LOG_SHOWN = 4_000
+"""Characters of the log of a setup that failed."""
+
+
+class Interrupted(Exception):
+    """The user, or whoever supervises the process, wants it to end."""
+
+
+class Commands(TyperGroup):
+    """Tells interruptions and a closed standard output apart from ends that typer would turn into exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+
+
+console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
+
+app = typer.Typer(
+    name="greenward",
+    cls=Commands,
+    help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
+    " inside a budget. Your checkout stays as it is until you accept.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _global(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"greenward {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command and exit with the code of the README's table."""
+    from agent.config import KEY_VARIABLES
+
+    console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except SetupFailed as error:
+        _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
+    except (GreenwardError, SandboxError) as error:
+        _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
+    except (Interrupted, KeyboardInterrupt):
+        _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End in good order; the next signal ends the process at once."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, hint: str, code: int) -> None:
+    console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    sys.exit(code)

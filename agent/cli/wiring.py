@@ -1,0 +1,61 @@
+"""From options to what a command works with, and from a run to an exit code."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.application import console
+from agent.cli.flags import Flags
+from agent.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from agent.config import Key
+    from agent.runs import StoredRun
+    from agent.session import Surroundings
+    from agent.state import RunState
+    from agent.workspace import Workspace
+
+__all__ = ["conclude", "found_run", "surroundings", "workspace_of"]
+
+
+def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True) -> "Surroundings":
+    """What a session is given; `asks` if it will ask a model for sure, which takes a key."""
+    from agent.config import load_settings, take_key
+    from agent.options import settings_of
+    from agent.progress import Progress
+    from agent.session import Surroundings
+
+    found = take_key(os.environ)
+    settings = load_settings(os.environ, settings_of(options), key=key or found)
+    if asks:
+        settings.require_key()
+    return Surroundings(settings=settings, say=console.tell, progress=Progress(console.tell), environ=dict(os.environ))
+
+
+def found_run(repo: Path, run: str | None) -> "StoredRun":
+    from agent.runs import find_run, runs_directory
+
+    return find_run(runs_directory(repo, os.environ), run)
+
+
+@contextmanager
+def workspace_of(repo: Path, run: "StoredRun") -> "Iterator[Workspace]":
+    """The repository, as far as the run saw it."""
+    from agent.workspace import Workspace
+
+    with Workspace.open(repo, only=run.state.started.task.only, environment=dict(os.environ)) as workspace:
+        yield workspace
+
+
+def conclude(state: "RunState", where: Path, *, allow_unproven: bool) -> None:
+    from agent.events import Outcome
+    from agent.summary import summary
+
+    console.say(summary(state, "" if where == Path() else str(where)))
+    if state.outcome is None:
+        raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
+    allowed = allow_unproven and state.outcome is Outcome.UNPROVEN
+    sys.exit(0 if allowed else state.outcome.exit_code)
