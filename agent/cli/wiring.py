@@ -32,7 +32,7 @@ def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True)
     settings = load_settings(os.environ, settings_of(options), key=key or found)
     if asks:
         settings.require_key()
-    return Surroundings(settings=settings, say=console.tell, progress=Progress(console.tell), environ=dict(os.environ))
+    return Surroundings(settings=settings, watcher=Progress(console.tell), environ=dict(os.environ))
 
 
 def found_run(repo: Path, run: str | None) -> "StoredRun":
