@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.errors import UsageProblem
+from agent.live import Said
 from agent.session import Session, Surroundings, new_run_id
 from agent.state import RunState
 from agent.task import Plan, Task
@@ -90,7 +91,7 @@ def start_on(
     with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
         for left_out in snapshot.left_out:
-            around.say(f"left out: {left_out.path} ({left_out.reason})")
+            around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))
         task = Task(
             mode=mode,
             request=request,
