@@ -3,37 +3,31 @@
     with ScriptedServer(Script(replies=(say("Done."),))) as server:
         ...  # an endpoint at server.base_url
 
-or `python -m agent.models.server SCRIPT.toml --port 0`, which prints its base URL.
+or `python -m agent.models.server SCRIPT.toml --port 0`, which prints its base URL. docs/server.md tells the rest.
 """
 
 import argparse
 import json
-import select
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from agent.errors import UsageProblem
 from agent.messages import Usage
+from agent.models.admission import refusal, refuse_with, unauthorised
+from agent.models.billing import Bill, cap_of, told_usage, used, within_cap
+from agent.models.gateway import ERROR_TYPES, UsagePlace, error_body
+from agent.models.httpd import JSON_TYPE, Answer, HttpServer, retry_headers
+from agent.models.scenario import spoiled
 from agent.models.script import Script, ScriptedReply, load_script
-from agent.models.strictness import problem_of_body
-from agent.models.tokens import PrefixCache, count_tokens, prompt_units
-from agent.models.utterance import completion_body, stream_events
+from agent.models.tokens import PrefixCache
+from agent.models.utterance import Utterance, as_text, completion_body, in_stream, leaked, stream_events, usage_body
 
-__all__ = ["Received", "ScriptedServer", "UsagePlace"]
-
-UsagePlace = Literal["both", "choice", "chunk", "none"]
-_TYPES = {
-    400: "invalid_request_error",
-    401: "invalid_authentication_error",
-    403: "permission_denied_error",
-    404: "resource_not_found_error",
-    429: "rate_limit_reached_error",
-}
+__all__ = ["Bill", "Received", "ScriptedServer", "UsagePlace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +39,15 @@ class Received:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What goes out: an error or a reply, whole."""
-
-    reply: ScriptedReply
-    status: int = 200
-    kind: str = "application/json"
-    pieces: Sequence[bytes] = ()
-
-
 class ScriptedServer:
     """Serves a script from a free port of 127.0.0.1 while it is entered.
 
     Args:
-        script: what to answer.
-        key: the API key that requests must bear; None takes any, but one there must be.
-        usage_in: where a stream reports its usage: on the last choice, in a chunk of its own if asked for, or both.
-        refuse: fields of a body that are refused, as by a gateway that knows less than the model.
+        script: what to answer, and how requests are treated.
+        key: the API key that requests must bear, in place of the script's.
+        usage_in: where a stream reports its usage, in place of the script's.
+        refuse: fields of a body that are refused, in place of the script's.
+        speak_text: how a reply is spoken whose calls cannot be spoken as calls.
         port: where to listen; 0 picks a free one.
     """
 
@@ -71,31 +56,37 @@ class ScriptedServer:
         script: Script,
         *,
         key: str | None = None,
-        usage_in: UsagePlace = "both",
-        refuse: Sequence[str] = (),
+        usage_in: UsagePlace | None = None,
+        refuse: Sequence[str] | None = None,
+        speak_text: Callable[[ScriptedReply], str] = as_text,
         port: int = 0,
     ) -> None:
         self.script = script
         self.requests: list[Received] = []
         """The requests for completions, refused ones included."""
-        self.ledger: list[Usage] = []
-        """What would have been billed: whatever was generated, whether or not it arrived."""
+        self.bills: list[Bill] = []
+        """One for each reply that was generated, whether or not it arrived."""
         self.stopping = threading.Event()
-        self._key = key
-        self._usage_in = usage_in
-        self._refuse = tuple(refuse)
+        wanted = {"key": key, "usage_in": usage_in, "refuse": None if refuse is None else tuple(refuse)}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        self._gateway = replace(script.gateway, **given)  # type: ignore[arg-type]
+        self._speak_text = speak_text
         self._places = script.places()
         self._served: dict[int, int] = {}
-        self._reasoned: set[str] = set()
+        self._reasoned: set[int] = set()
         self._cache = PrefixCache()
         self._lock = threading.Lock()
-        self._http = _Server(("127.0.0.1", port), _Handler)
-        self._http.scripted = self
+        self._http = HttpServer(port, self)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    @property
+    def ledger(self) -> list[Usage]:
+        """What would have been charged, reply by reply; what is free is left out."""
+        return [bill.usage for bill in self.bills if bill.usage != Usage()]
 
     @property
     def billed(self) -> Usage:
@@ -119,187 +110,127 @@ class ScriptedServer:
         with self._lock:
             body = _decoded(text)
             self.requests.append(Received(headers=headers, body=body))
-            return self._refusal(headers, body) or self._next(body)
+            refused = refusal(headers, body, script=self.script, gateway=self._gateway, reasoned=self._reasoned)
+            answer = refused or self._next(body)
+            number = len(self.requests)
+        own = [("x-request-id", f"req-{number}")]
+        if "x-client-request-id" in headers:
+            own.append(("X-Client-Request-Id", headers["x-client-request-id"]))
+        return replace(answer, headers=(*own, *answer.headers))
 
     def models(self, headers: Mapping[str, str]) -> Answer:
-        """The list of the one model."""
-        model = {"id": self.script.model, "object": "model", "created": 0, "context_length": self.script.context}
-        return self._unauthorised(headers) or _json({"object": "list", "data": [model]})
+        """The list of the models."""
+        about = {"object": "model", "created": 0, "context_length": self.script.context}
+        data = [{"id": name} | about for name in (self.script.model, *self._gateway.models)]
+        return unauthorised(headers, self._gateway) or _json({"object": "list", "data": data})
 
-    def _unauthorised(self, headers: Mapping[str, str]) -> Answer | None:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer" and key and self._key in (None, key):
-            return None
-        return _error(401, "Invalid Authentication")
-
-    def _refusal(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answer | None:
-        """The answer to a request that the API would refuse before any work."""
-        if unauthorised := self._unauthorised(headers):
-            return unauthorised
-        if body.get("model") != self.script.model:
-            return _error(404, f"Not found the model {body.get('model')} or Permission denied")
-        refused = [name for name in self._refuse if name in body]
-        problem = f"unknown field: {refused[0]}" if refused else problem_of_body(body, reasoned=self._reasoned)
-        if problem is None:
-            problem = self._overflow(body)
-        return None if problem is None else _error(400, f"Invalid request: {problem}")
-
-    def _overflow(self, body: Mapping[str, Any]) -> str | None:
-        cap = body.get("max_completion_tokens", body.get("max_tokens", 0))
-        asked = cap + sum(tokens for _, tokens in prompt_units(body))
-        if asked <= self.script.context:
-            return None
-        return f"Your request exceeded model token limit: {self.script.context} (requested: {asked})"
+    def nowhere(self, path: str) -> Answer:
+        """The answer to a request for anything else."""
+        return refuse_with(404, f"no such path: {path}")
 
     def _next(self, body: Mapping[str, Any]) -> Answer:
         """The answer that the script has for the request."""
         messages: list[dict[str, Any]] = body["messages"]
-        place = self._place(messages)
+        replies = sum(message.get("role") == "assistant" for message in messages)
+        place = self._place(replies)
         if place >= len(self._places):
-            return _error(400, f"the script is at its end: it has {len(self._places)} replies, this would be another")
+            return refuse_with(
+                400, f"the script is at its end: it has {len(self._places)} replies, this would be another"
+            )
         served = self._served.get(place, 0)
-        reply = self._places[place][min(served, len(self._places[place]) - 1)]
-        missing = next((text for text in reply.expect if text not in _since_last_reply(messages)), None)
+        scripted = self._places[place][min(served, len(self._places[place]) - 1)]
+        heard = _since_last_reply(messages)
+        missing = next((text for text in scripted.expect if text not in heard), None)
         if missing is not None:
-            number = self.script.replies.index(reply) + 1
-            return _error(400, f"reply {number} of the script expects to read {missing!r} first")
+            number = self.script.replies.index(scripted) + 1
+            return refuse_with(400, f"reply {number} of the script expects to read {missing!r} first")
+        reply = spoiled(scripted)
         self._served[place] = served + 1
-        if reply.status != 200:
-            return _error(reply.status, "scripted fault", reply)
-        return self._speak(reply, messages, body)
+        return self._given(reply) or self._speak(reply, replies, body)
 
-    def _place(self, messages: Sequence[Mapping[str, Any]]) -> int:
+    def _place(self, replies: int) -> int:
         if self.script.match == "by-history":
-            return sum(message.get("role") == "assistant" for message in messages)
+            return replies
         return next((n for n, here in enumerate(self._places) if self._served.get(n, 0) < len(here)), len(self._places))
 
-    def _speak(self, reply: ScriptedReply, messages: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Answer:
-        first = sum(len(message.get("tool_calls") or ()) for message in messages)
-        ids = [f"functions.{call.name}:{first + n}" for n, call in enumerate(reply.calls)]
-        self._reasoned.difference_update(ids)
-        if reply.reasoning is not None:
-            self._reasoned.update(ids)
-        usage = self._bill(reply, body)
-        told = usage if reply.usage and self._usage_in != "none" else None
-        number = len(self.requests)
-        if not body.get("stream"):
-            return _json(completion_body(reply, ids, self.script.model, number, told), reply)
-        asked = bool(body.get("stream_options", {}).get("include_usage"))
-        events = stream_events(
-            reply,
-            ids,
+    def _given(self, reply: ScriptedReply) -> Answer | None:
+        """The answer that is no reply of the model, if the script has one."""
+        if reply.generated:
+            return None
+        text = reply.body
+        if text is None:
+            kind = reply.error_type or ERROR_TYPES.get(reply.status, "server_error")
+            text = error_body(reply.shape, message=reply.error_message, kind=kind, code=reply.error_code)
+        headers = (*reply.headers.items(), *retry_headers(reply, now=time.time()))
+        return Answer(status=reply.status, headers=headers, pieces=(text.encode(),), reply=reply)
+
+    def _speak(self, reply: ScriptedReply, replies: int, body: Mapping[str, Any]) -> Answer:
+        gateway, number = self._gateway, len(self.requests)
+        if gateway.thinking == "honoured" and body.get("thinking", {}).get("type") == "disabled":
+            reply = replace(reply, reasoning=None)
+        first = sum(len(message.get("tool_calls") or ()) for message in body["messages"])
+        reply = leaked(reply, first)
+        if reply.calls and (gateway.protocol == "text" or (gateway.protocol == "auto" and not body.get("tools"))):
+            reply = replace(reply, say=self._speak_text(reply), calls=())
+        reply = within_cap(reply, cap_of(body), gateway.tokenizer)
+        (self._reasoned.discard if reply.reasoning is None else self._reasoned.add)(replies)
+        told = self._bill(reply, body)
+        utterance = Utterance(
+            reply=reply,
+            ids=_ids(reply, first),
             model=self.script.model,
             number=number,
-            choice_usage=told if self._usage_in in ("both", "choice") else None,
-            chunk_usage=told if asked and self._usage_in in ("both", "chunk") else None,
+            usage=None if told is None else usage_body(told, gateway.cached_in),
         )
-        return Answer(reply=reply, kind="text/event-stream; charset=utf-8", pieces=tuple(events))
-
-    def _bill(self, reply: ScriptedReply, body: Mapping[str, Any]) -> Usage:
-        units = prompt_units(body)
-        said = [reply.reasoning or "", reply.say, *(call.name + call.text for call in reply.calls)]
-        usage = Usage(
-            prompt=sum(tokens for _, tokens in units),
-            cached=self._cache.cached(units),
-            completion=max(1, sum(map(count_tokens, said))),
+        headers = (("X-RunAPI-Task-Id", f"task-{number}"), *reply.headers.items())
+        if not body.get("stream") or reply.form == "json":
+            text = json.dumps(completion_body(utterance), ensure_ascii=False).encode()
+            whole = reply.interrupt is None
+            return Answer(headers=headers, pieces=(text if whole else text[: len(text) // 2],), reply=reply)
+        asked = bool(body.get("stream_options", {}).get("include_usage"))
+        events = stream_events(utterance, usage_in=_spots(gateway.usage_in, asked=asked))
+        return Answer(
+            kind="text/event-stream; charset=utf-8", headers=headers, pieces=in_stream(reply, events), reply=reply
         )
-        self.ledger.append(usage)
-        return usage
+
+    def _bill(self, reply: ScriptedReply, body: Mapping[str, Any]) -> Usage | None:
+        """Write down what the reply costs; returns the usage to report, if any."""
+        usage = used(reply, body, self._cache, self._gateway.tokenizer)
+        told = told_usage(usage, reply, body, self._gateway)
+        charged = usage if self._gateway.bill_broken or not reply.broken else Usage()
+        self.bills.append(Bill(request=len(self.requests), usage=charged, told=told, whole=not reply.broken))
+        return told
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    scripted: ScriptedServer
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def handle_one_request(self) -> None:
-        """Serve a request; a client that hangs up between two has nothing to be told."""
-        try:
-            super().handle_one_request()
-        except ConnectionError:
-            self.close_connection = True
-
-    def do_GET(self) -> None:
-        if self.path.split("?")[0] == "/v1/models":
-            return self._send(self.server.scripted.models(self._headers()))
-        return self._send(_error(404, f"no such path: {self.path}"))
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if self.path != "/v1/chat/completions":
-            return self._send(_error(404, f"no such path: {self.path}"))
-        return self._send(self.server.scripted.answer(self._headers(), body))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-    def _headers(self) -> dict[str, str]:
-        return {name.lower(): value for name, value in self.headers.items()}
-
-    def _send(self, answer: Answer) -> None:
-        try:
-            self._write(answer)
-        except OSError:
-            self.close_connection = True
-
-    def _write(self, answer: Answer) -> None:
-        reply = answer.reply
-        if reply.delay:
-            self.server.scripted.stopping.wait(reply.delay)
-        self.send_response(answer.status)
-        for name, value in {"Content-Type": answer.kind, **reply.headers}.items():
-            self.send_header(name, value)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        left = reply.cut_after
-        pieces = answer.pieces[: len(answer.pieces) // 2] if reply.stall else answer.pieces
-        for piece in pieces:
-            part = piece if left is None else piece[:left]
-            if part:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-                self.wfile.flush()
-            self.server.scripted.stopping.wait(reply.pace)
-            if left is not None:
-                left -= len(part)
-                if left == 0:
-                    self.close_connection = True
-                    return
-        if reply.stall:
-            self._wait_for_hangup()
-            return
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _wait_for_hangup(self) -> None:
-        """Return once the client has gone away, or the server is to stop."""
-        self.close_connection = True
-        while not self.server.scripted.stopping.is_set():
-            readable, _, _ = select.select([self.connection], [], [], 0.02)
-            if readable:
-                return
-
-
-def _json(body: Mapping[str, Any], reply: ScriptedReply | None = None) -> Answer:
-    return Answer(reply=reply or ScriptedReply(), pieces=(json.dumps(body, ensure_ascii=False).encode(),))
-
-
-def _error(status: int, message: str, reply: ScriptedReply | None = None) -> Answer:
-    """An error in Moonshot's shape, or the body that the script has for it."""
-    error = {"error": {"message": message, "type": _TYPES.get(status, "server_error")}}
-    text = json.dumps(error, ensure_ascii=False) if reply is None or reply.body is None else reply.body
-    return Answer(reply=reply or ScriptedReply(), status=status, pieces=(text.encode(),))
+def _json(body: Mapping[str, Any]) -> Answer:
+    return Answer(kind=JSON_TYPE, pieces=(json.dumps(body, ensure_ascii=False).encode(),))
 
 
 def _decoded(text: bytes) -> dict[str, Any]:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _ids(reply: ScriptedReply, first: int) -> list[str | None]:
+    """The ids of the calls of a reply; `first` is the number of its first call in the conversation."""
+    names = [call.name for call in reply.calls]
+    if reply.ids == "missing":
+        return [None for _ in names]
+    if reply.ids == "same":
+        return [f"functions.{names[0]}:0" for _ in names]
+    if reply.ids == "zero":
+        return [str(number) for number in range(len(names))]
+    start = first if reply.ids == "counted" else 0
+    return [f"functions.{name}:{number}" for number, name in enumerate(names, start)]
+
+
+def _spots(place: UsagePlace, *, asked: bool) -> list[str]:
+    """Where a stream tells its usage."""
+    spots = ["choice", "chunk"] if place == "both" else [place]
+    return [spot for spot in spots if spot != "chunk" or asked]
 
 
 def _since_last_reply(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -311,9 +242,15 @@ def main() -> None:
     """Serve a script until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m agent.models.server", description=main.__doc__)
     parser.add_argument("script", type=Path)
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--port", type=int, default=0, help="where to listen (default: a free port)")
     arguments = parser.parse_args()
-    with ScriptedServer(load_script(arguments.script), port=arguments.port) as server:
+    try:
+        server = ScriptedServer(load_script(arguments.script), port=arguments.port)
+    except UsageProblem as problem:
+        parser.error(problem.message)
+    except (ValueError, OSError, OverflowError) as problem:
+        parser.error(f"cannot serve: {problem}")
+    with server:
         print(server.base_url, flush=True)  # noqa: T201  its one output
         try:
             while True:

@@ -1,5 +1,7 @@
 """The scripted server as a client that is no SDK sees it."""
 
+import concurrent.futures
+import contextlib
 import http.client
 import json
 import socket
@@ -11,51 +13,10 @@ import time
 
 import pytest
 
-from agent.messages import Usage
+from agent.models.gateway import Gateway
 from agent.models.script import Script, ScriptedCall, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
-from agent.models.tokens import count_tokens
-from tests.models.fakes import WRITE_FILE
-
-USER = {"role": "user", "content": "Write a.py."}
-TOOL = {
-    "type": "function",
-    "function": {"name": "write_file", "description": "d", "parameters": WRITE_FILE.parameters},
-}
-
-
-def post(server, messages=(USER,), *, headers=(), **fields):
-    body = {"model": "kimi-k2.6", "messages": list(messages), "max_completion_tokens": 100} | fields
-    connection = http.client.HTTPConnection(*server.base_url.removeprefix("http://").removesuffix("/v1").split(":"))
-    sent = {"Authorization": "Bearer k", "Content-Type": "application/json"} | dict(headers)
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), sent)
-    response = connection.getresponse()
-    try:
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
-def spoken(answer):
-    status, text = answer
-    assert status == 200, text
-    return json.loads(text)["choices"][0]["message"]
-
-
-def refused(answer):
-    status, text = answer
-    assert status == 400, text
-    return json.loads(text)["error"]["message"]
-
-
-def serve(*replies, match="by-history", **settings):
-    return ScriptedServer(Script(replies=replies, match=match), **settings)
-
-
-def chunks_of(answer):
-    events = [event.removeprefix("data: ") for event in answer[1].split("\n\n")[:-1]]
-    assert events.pop() == "[DONE]"
-    return [json.loads(event) for event in events]
+from tests.models.served import TOOL, USER, call_deltas_of, chunks_of, post, refused, said, serve, spoken, stream
 
 
 def test_a_reply_is_streamed_in_small_pieces_in_the_order_of_kimi():
@@ -81,7 +42,7 @@ def test_a_reply_is_streamed_in_small_pieces_in_the_order_of_kimi():
 
 def test_a_reply_that_is_not_to_be_streamed_comes_in_one_body():
     with serve(say("Hi", call("write_file", path="a"), reasoning="r")) as server:
-        message = spoken(post(server))
+        message = spoken(post(server, tools=[TOOL]))
     assert message == {
         "role": "assistant",
         "content": "Hi",
@@ -94,10 +55,6 @@ def test_a_reply_that_is_not_to_be_streamed_comes_in_one_body():
             }
         ],
     }
-
-
-def said(text):
-    return {"role": "assistant", "content": text}
 
 
 def test_by_history_the_reply_depends_on_the_conversation_alone():
@@ -137,133 +94,12 @@ def test_a_script_that_is_at_its_end_says_so():
         assert "at its end: it has 1 replies" in refused(post(server, [USER, said("one"), USER]))
 
 
-CALLED = {
-    "role": "assistant",
-    "tool_calls": [
-        {
-            "id": "functions.write_file:0",
-            "type": "function",
-            "function": {"name": "write_file", "arguments": '{"path": "a"}'},
-        }
-    ],
-}
-RESULT = {"role": "tool", "tool_call_id": "functions.write_file:0", "content": "ok"}
-
-
-def misnamed(**function):
-    return [{"type": "function", "function": TOOL["function"] | function}]
-
-
-REFUSED = {
-    "a temperature": ({"temperature": 0.0}, "invalid temperature"),
-    "top_p": ({"top_p": 1}, "invalid top_p"),
-    "several choices": ({"n": 2}, "invalid n"),
-    "an unknown field": ({"seed": 1}, "unknown field: seed"),
-    "both caps": ({"max_tokens": 1}, "never both"),
-    "a cap that is no number": ({"max_completion_tokens": "many"}, "invalid max_completion_tokens"),
-    "more than fits": ({"max_completion_tokens": 262_144}, "exceeded model token limit: 262144 (requested: 2621"),
-    "no messages": ({"messages": []}, "not empty"),
-    "messages of no shape": ({"messages": [{"role": "user", "content": "x"}, 3]}, "not empty"),
-    "a short tool name": ({"tools": misnamed(name="ls")}, "function name is invalid"),
-    "a refused keyword": ({"tools": misnamed(parameters={"type": "object", "oneOf": []})}, "not supported: oneOf"),
-    "a property without a type": (
-        {"tools": misnamed(parameters={"type": "object", "properties": {"x": {}}})},
-        "At path 'write_file.x': type is not defined",
-    ),
-    "tools that are no list": ({"tools": {"a": 1}}, "tools must be a list"),
-    "tools that are no tools": ({"tools": [{"function": 3}]}, "malformed"),
-    "stream options without a stream": ({"stream_options": {}}, "only allowed with stream"),
-    "empty content": ({"messages": [{"role": "user", "content": ""}]}, "must not be empty"),
-    "an empty text part": (
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": " "}]}]},
-        "must not be empty",
-    ),
-    "an assistant that says nothing": ({"messages": [USER, {"role": "assistant"}]}, "must not be empty"),
-    "empty content beside calls": ({"messages": [USER, CALLED | {"content": ""}, RESULT]}, "must not be empty"),
-    "an unknown role": ({"messages": [{"role": "robot", "content": "x"}]}, "invalid role"),
-    "a call without a result": ({"messages": [USER, CALLED]}, "insufficient tool messages"),
-    "a result too late": ({"messages": [USER, CALLED, USER, RESULT]}, "must be followed by tool messages"),
-    "a result of nothing": ({"messages": [USER, RESULT]}, "is not found"),
-    "two results": ({"messages": [USER, CALLED, RESULT, RESULT]}, "is not found"),
-    "an id used twice": ({"messages": [USER, CALLED, RESULT, CALLED, RESULT]}, "duplicate or missing"),
-    "arguments that are no JSON": (
-        {
-            "messages": [
-                USER,
-                {
-                    "role": "assistant",
-                    "tool_calls": [{"id": "a", "function": {"name": "write_file", "arguments": "{"}}],
-                },
-                RESULT | {"tool_call_id": "a"},
-            ]
-        },
-        "not a JSON object",
-    ),
-}
-
-
-@pytest.mark.parametrize(("fields", "problem"), REFUSED.values(), ids=REFUSED)
-def test_what_moonshot_refuses_is_refused(fields, problem):
-    with serve(say("one"), say("two")) as server:
-        messages = fields.get("messages", [USER])
-        assert problem in refused(post(server, **{"messages": messages} | fields))
-        assert server.ledger == []
-        assert len(server.requests) == 1
-
-
-def test_what_moonshot_takes_is_taken():
-    with serve(say("one"), say("two")) as server:
-        fields = {"tools": [TOOL], "thinking": {"type": "enabled"}, "prompt_cache_key": "k", "stop": ["x"]}
-        assert spoken(post(server, [USER, CALLED, RESULT], **fields))["content"] == "two"
-
-
-def test_reasoning_has_to_come_back_with_the_calls_that_it_led_to():
-    with serve(say("one", call("write_file", path="a"), reasoning="r"), say("two")) as server:
-        post(server)
-        assert "reasoning_content is missing" in refused(post(server, [USER, CALLED, RESULT]))
-        assert spoken(post(server, [USER, CALLED | {"reasoning_content": "r"}, RESULT]))["content"] == "two"
-        assert spoken(post(server, [USER, CALLED, RESULT], thinking={"type": "disabled"}))["content"] == "two"
-
-
-@pytest.mark.parametrize(("key", "header"), [(None, ""), (None, "Bearer "), (None, "k"), ("k", "Bearer other")])
-def test_a_key_is_asked_for(key, header):
-    with serve(say("one"), key=key) as server:
-        status, text = post(server, headers={"Authorization": header})
-    assert (status, json.loads(text)["error"]["type"]) == (401, "invalid_authentication_error")
-
-
-def test_an_unknown_model_is_not_found():
-    with serve(say("one")) as server:
-        status, text = post(server, model="kimi-k2.5")
-    assert (status, json.loads(text)["error"]["type"]) == (404, "resource_not_found_error")
-
-
-def test_the_ledger_counts_what_was_new_and_what_was_known():
-    with serve(say("one two three"), say("four")) as server:
-        post(server, tools=[TOOL])
-        post(server, [USER, said("one two three"), USER], tools=[TOOL])
-        post(server, [{"role": "user", "content": "else"}], tools=[TOOL])
-    first, second, third = server.ledger
-    assert (first.cached, second.cached) == (0, first.prompt)
-    assert 0 < third.cached < first.prompt, "the tools alone are known"
-    assert first.completion == count_tokens("one two three") == 6
-    assert server.billed == first + second + third
-
-
-def test_a_reply_without_usage_is_billed_all_the_same():
-    with serve(ScriptedReply(say="one", usage=False)) as server:
-        assert "usage" not in json.loads(post(server)[1])
-    assert server.ledger != [Usage()]
-
-
 def test_raw_arguments_and_a_made_up_reason_are_sent_as_they_are():
     bad = ScriptedReply(calls=(ScriptedCall(name="write_file", raw_arguments="{bad"),), finish_reason="odd")
     with serve(bad) as server:
-        chunks = chunks_of(post(server, stream=True))
-    arguments = [
-        made["function"]["arguments"] for chunk in chunks for made in chunk["choices"][0]["delta"].get("tool_calls", ())
-    ]
-    assert ("".join(arguments), chunks[-1]["choices"][0]["finish_reason"]) == ("{bad", "odd")
+        answer = stream(server)
+    arguments = [made["function"]["arguments"] for made in call_deltas_of(answer)]
+    assert ("".join(arguments), chunks_of(answer)[-1]["choices"][0]["finish_reason"]) == ("{bad", "odd")
 
 
 def test_a_reply_is_cut_where_the_script_says():
@@ -301,20 +137,46 @@ def test_other_paths_are_not_found():
             connection.close()
 
 
+class Started:
+    """A server that runs as a program of its own."""
+
+    def __init__(self, base_url):
+        self.base_url = base_url
+
+
+@contextlib.contextmanager
+def program(path, *options):
+    command = [sys.executable, "-m", "agent.models.server", str(path), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+
+
 def test_it_runs_as_a_program(tmp_path):
     path = tmp_path / "script.toml"
     path.write_text('[[reply]]\nsay = "Hi"\n')
-    program = [sys.executable, "-m", "agent.models.server", str(path), "--port", "0"]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        base_url = process.stdout.readline().strip()
-
-        class Address:
-            pass
-
-        Address.base_url = base_url
-        assert spoken(post(Address))["content"] == "Hi"
+    with program(path, "--port", "0") as process:
+        assert spoken(post(Started(process.stdout.readline().strip())))["content"] == "Hi"
         process.send_signal(2)
-        assert (process.wait(10), process.stderr.read()) == (0, "")
+        assert (process.wait(30), process.stderr.read()) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("[[reply]]\nfault = 'cot'", (), "there is no fault 'cot'"),
+        ("[[reply]]\nsay = 'x'", ("--port", "99999"), "cannot serve"),
+        (None, (), "cannot read the script"),
+    ],
+)
+def test_as_a_program_it_tells_a_mistake_in_words(tmp_path, text, options, words):
+    path = tmp_path / "script.toml"
+    if text is not None:
+        path.write_text(text)
+    with program(path, *options) as process:
+        out, error = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert words in error
+    assert "Traceback" not in error
 
 
 def test_a_client_that_hangs_up_leaves_no_word_on_the_terminal(capfd):
@@ -339,3 +201,60 @@ def test_a_paced_reply_comes_in_pieces():
         with pytest.raises(TimeoutError):
             response.read()
         connection.close()
+
+
+WRITES = say("I write it.", call("write_file", path="a.py", content="```\nx\n```"), call("run_tests"))
+BLOCKS = """I write it.
+
+```tool
+{"name": "write_file", "arguments": {"path": "a.py", "content": "```\\nx\\n```"}}
+```
+
+```tool
+{"name": "run_tests", "arguments": {}}
+```"""
+
+
+def test_a_model_without_tools_writes_its_calls_down():
+    with serve(WRITES, say("Done.")) as server:
+        message = spoken(post(server))
+        assert message == {"role": "assistant", "content": BLOCKS}
+        chunks = chunks_of(post(server, stream=True))
+        assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == BLOCKS
+        assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+        assert spoken(post(server, [USER, message, USER]))["content"] == "Done."
+
+
+@pytest.mark.parametrize("tools", [[], [TOOL]])
+@pytest.mark.parametrize("protocol", ["tools", "text"])
+def test_the_protocol_can_be_fixed(protocol, tools):
+    with serve(WRITES, gateway=Gateway(protocol=protocol)) as server:
+        message = spoken(post(server, tools=tools))
+    assert message["content"] == (BLOCKS if protocol == "text" else "I write it.")
+    assert [made["function"]["name"] for made in message.get("tool_calls", ())] == (
+        ["write_file", "run_tests"] if protocol == "tools" else []
+    )
+
+
+def test_text_is_spoken_in_another_way_if_wanted():
+    def tagged(reply):
+        return reply.say + "".join(f"<{made.name}>" for made in reply.calls)
+
+    with serve(WRITES, say("Done."), speak_text=tagged) as server:
+        assert spoken(post(server))["content"] == "I write it.<write_file><run_tests>"
+        assert spoken(post(server, [USER, said("x"), USER]))["content"] == "Done."
+
+
+def test_malformed_arguments_make_a_malformed_block():
+    with serve(ScriptedReply(calls=(ScriptedCall(name="write_file", raw_arguments='{"path": '),))) as server:
+        content = spoken(post(server))["content"]
+    assert content == '```tool\n{"name": "write_file", "arguments": {"path": }\n```'
+
+
+def test_many_clients_are_served_at_once():
+    with serve(say("one"), say("two")) as server:
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            asked = [[USER], [USER, said("one"), USER]] * 40
+            answers = list(pool.map(lambda messages: spoken(post(server, messages))["content"], asked))
+        assert answers == ["one", "two"] * 40
+        assert sorted(bill.request for bill in server.bills) == list(range(1, 81))
