@@ -1,11 +1,11 @@
 """The faults that a script can name: each lays something that is known to happen over a reply that would be right.
 
-`FAULTS` is the catalogue, and `spoiled` applies a name to a reply.
+`FAULTS` is the catalogue, `spoiled` applies a name to a reply, and `agent/models/chaos.py` deals them out by chance.
 """
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,9 +13,10 @@ from agent.models.reply import ScriptedCall, ScriptedReply
 
 __all__ = ["FAULTS", "Effect", "Fault", "spoiled"]
 
-Effect = Literal["retry", "whole", "detour", "end"]
-"""What a fault makes of a reply: nothing usable came and the same request is worth another try; it arrived whole, in an
-odd form; another reply came in its place, which a client cannot tell from a right one; no further try makes sense."""
+Effect = Literal["retry", "less", "whole", "detour", "end"]
+"""What a fault makes of a reply: nothing usable came and the same request is worth another try, or the same without an
+optional field; it arrived whole, in an odd form; another reply came in its place, which a client cannot tell from a
+right one; no further try makes sense."""
 Need = Literal["nothing", "calls", "several calls", "reasoning"]
 
 
@@ -28,13 +29,16 @@ class Fault:
     spoil: Callable[[ScriptedReply], ScriptedReply]
     needs: Need = "nothing"
     """What a reply must hold for this to be any different from it."""
+    field: str = ""
+    """The field of a request that is refused."""
     waits: bool = False
     """Whether a client waits for it with nothing but its own patience to end that."""
 
-    def fits(self, reply: ScriptedReply) -> bool:
-        """Whether `reply` can be spoiled in this way."""
+    def fits(self, reply: ScriptedReply, fields: Collection[str] = ()) -> bool:
+        """Whether `reply`, to a request that has `fields`, can be spoiled in this way."""
         calls = {"calls": 1, "several calls": 2}.get(self.needs, 0)
-        return len(reply.calls) >= calls and (self.needs != "reasoning" or bool(reply.reasoning))
+        reasons = self.needs != "reasoning" or bool(reply.reasoning)
+        return len(reply.calls) >= calls and reasons and (not self.field or self.field in fields)
 
 
 def spoiled(reply: ScriptedReply) -> ScriptedReply:
@@ -65,6 +69,13 @@ def _whole(about: str, needs: Need = "calls", **changes: object) -> Fault:
 
 def _end(about: str, **changes: object) -> Fault:
     return Fault(about=about, effect="end", spoil=_changed(**changes))
+
+
+def _less(field: str) -> Fault:
+    said = f"Invalid request: unknown field: {field}"
+    return Fault(
+        about=f"400, `{field}` is refused", effect="less", spoil=_changed(status=400, error_message=said), field=field
+    )
 
 
 def _called(about: str, write: Callable[[str], str], effect: Effect = "detour") -> Fault:
@@ -270,5 +281,12 @@ _ERRORS: Mapping[str, Fault] = {
     "shape-error-message": _retry("500, `errorMessage`", status=500, shape="errorMessage"),
     "shape-msg": _retry("500, `msg`", status=500, shape="msg"),
 }
-FAULTS: Mapping[str, Fault] = {**_STREAMS, **_HOSTS, **_LIMITS, **_ERRORS}
+_FIELDS: Mapping[str, Fault] = {
+    "no-stream-options": _less("stream_options"),
+    "no-cache-key": _less("prompt_cache_key"),
+    "no-thinking": _less("thinking"),
+    "no-max-completion-tokens": _less("max_completion_tokens"),
+    "no-tools": _less("tools"),
+}
+FAULTS: Mapping[str, Fault] = {**_STREAMS, **_HOSTS, **_LIMITS, **_ERRORS, **_FIELDS}
 """The catalogue, by name."""

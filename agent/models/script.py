@@ -30,6 +30,9 @@ A script is a TOML file:
     [gateway]                       # how all requests are treated; see agent/models/gateway.py
     refuse = ["prompt_cache_key"]
 
+    [chaos]                         # faults by chance; see agent/models/chaos.py
+    seed = 1
+
 docs/server.md has every key and every name.
 """
 
@@ -42,6 +45,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 
 from agent.errors import UsageProblem
+from agent.models.chaos import Chaos
 from agent.models.gateway import Gateway
 from agent.models.reply import STRICT, ScriptedCall, ScriptedReply, call, say
 from agent.models.scenario import spoiled
@@ -68,6 +72,7 @@ class Script:
     match: Match = "by-history"
     context: int = 262_144
     gateway: Gateway = field(default_factory=Gateway)
+    chaos: Chaos | None = None
 
     def __post_init__(self) -> None:
         for reply in self.replies:

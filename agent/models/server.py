@@ -7,10 +7,12 @@ or `python -m agent.models.server SCRIPT.toml --port 0`, which prints its base U
 """
 
 import argparse
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +22,10 @@ from agent.errors import UsageProblem
 from agent.messages import Usage
 from agent.models.admission import refusal, refuse_with, unauthorised
 from agent.models.billing import Bill, cap_of, told_usage, used, within_cap
+from agent.models.chaos import Chaos, Dealer
 from agent.models.gateway import ERROR_TYPES, UsagePlace, error_body
 from agent.models.httpd import JSON_TYPE, Answer, HttpServer, retry_headers
-from agent.models.scenario import spoiled
+from agent.models.scenario import FAULTS, spoiled
 from agent.models.script import Script, ScriptedReply, load_script
 from agent.models.tokens import PrefixCache
 from agent.models.utterance import Utterance, as_text, completion_body, in_stream, leaked, stream_events, usage_body
@@ -47,6 +50,7 @@ class ScriptedServer:
         key: the API key that requests must bear, in place of the script's.
         usage_in: where a stream reports its usage, in place of the script's.
         refuse: fields of a body that are refused, in place of the script's.
+        chaos: the faults by chance, in place of the script's.
         speak_text: how a reply is spoken whose calls cannot be spoken as calls.
         port: where to listen; 0 picks a free one.
     """
@@ -58,6 +62,7 @@ class ScriptedServer:
         key: str | None = None,
         usage_in: UsagePlace | None = None,
         refuse: Sequence[str] | None = None,
+        chaos: Chaos | None = None,
         speak_text: Callable[[ScriptedReply], str] = as_text,
         port: int = 0,
     ) -> None:
@@ -70,9 +75,12 @@ class ScriptedServer:
         wanted = {"key": key, "usage_in": usage_in, "refuse": None if refuse is None else tuple(refuse)}
         given = {name: value for name, value in wanted.items() if value is not None}
         self._gateway = replace(script.gateway, **given)  # type: ignore[arg-type]
+        self._chaos = chaos or script.chaos
+        self._dealer = Dealer(self._chaos) if self._chaos else None
         self._speak_text = speak_text
         self._places = script.places()
         self._served: dict[int, int] = {}
+        self._detours: set[int] = set()
         self._reasoned: set[int] = set()
         self._cache = PrefixCache()
         self._lock = threading.Lock()
@@ -92,6 +100,11 @@ class ScriptedServer:
     def billed(self) -> Usage:
         """The sum of the ledger."""
         return sum(self.ledger, Usage())
+
+    @property
+    def dealt(self) -> Counter[str]:
+        """How many faults of each kind came by chance."""
+        return Counter(self._dealer.dealt) if self._dealer else Counter()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -129,7 +142,7 @@ class ScriptedServer:
         return refuse_with(404, f"no such path: {path}")
 
     def _next(self, body: Mapping[str, Any]) -> Answer:
-        """The answer that the script has for the request."""
+        """The answer that the script, or chance, has for the request."""
         messages: list[dict[str, Any]] = body["messages"]
         replies = sum(message.get("role") == "assistant" for message in messages)
         place = self._place(replies)
@@ -139,18 +152,32 @@ class ScriptedServer:
             )
         served = self._served.get(place, 0)
         scripted = self._places[place][min(served, len(self._places[place]) - 1)]
-        heard = _since_last_reply(messages)
+        heard = _since_last_reply(messages, self._detours)
         missing = next((text for text in scripted.expect if text not in heard), None)
         if missing is not None:
             number = self.script.replies.index(scripted) + 1
             return refuse_with(400, f"reply {number} of the script expects to read {missing!r} first")
         reply = spoiled(scripted)
-        self._served[place] = served + 1
+        dealt = self._deal(reply, body)
+        self._detours.discard(replies)
+        if dealt is None or FAULTS[dealt].effect == "whole":
+            self._served[place] = served + 1
+        elif FAULTS[dealt].effect == "detour":
+            self._detours.add(replies)
+        if dealt is not None:
+            reply = spoiled(replace(reply, fault=dealt))
         return self._given(reply) or self._speak(reply, replies, body)
 
+    def _deal(self, reply: ScriptedReply, body: Mapping[str, Any]) -> str | None:
+        """The fault that chance has for a reply; those of the script are left alone."""
+        if self._dealer is None or reply.passing:
+            return None
+        return self._dealer.deal(len(self.requests), reply, body.keys())
+
     def _place(self, replies: int) -> int:
+        """Where a conversation is after so many replies: those that chance put in do not count."""
         if self.script.match == "by-history":
-            return replies
+            return replies - sum(detour < replies for detour in self._detours)
         return next((n for n, here in enumerate(self._places) if self._served.get(n, 0) < len(here)), len(self._places))
 
     def _given(self, reply: ScriptedReply) -> Answer | None:
@@ -233,8 +260,10 @@ def _spots(place: UsagePlace, *, asked: bool) -> list[str]:
     return [spot for spot in spots if spot != "chunk" or asked]
 
 
-def _since_last_reply(messages: Sequence[Mapping[str, Any]]) -> str:
-    last = max((n for n, message in enumerate(messages) if message.get("role") == "assistant"), default=-1)
+def _since_last_reply(messages: Sequence[Mapping[str, Any]], detours: Collection[int]) -> str:
+    """What was said to the model after its last reply that the script has."""
+    replies = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
+    last = max((index for number, index in enumerate(replies) if number not in detours), default=-1)
     return "\n".join(str(message.get("content", "")) for message in messages[last + 1 :])
 
 
@@ -243,20 +272,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m agent.models.server", description=main.__doc__)
     parser.add_argument("script", type=Path)
     parser.add_argument("--port", type=int, default=0, help="where to listen (default: a free port)")
+    parser.add_argument("--chaos", type=int, metavar="SEED", help="let a share of the replies go wrong")
+    parser.add_argument("--rate", type=float, help="that share (default: the script's, or 0.3)")
     arguments = parser.parse_args()
     try:
-        server = ScriptedServer(load_script(arguments.script), port=arguments.port)
+        script = load_script(arguments.script)
+        server = ScriptedServer(script, port=arguments.port, chaos=_chaos_of(script, arguments.chaos, arguments.rate))
     except UsageProblem as problem:
         parser.error(problem.message)
     except (ValueError, OSError, OverflowError) as problem:
         parser.error(f"cannot serve: {problem}")
-    with server:
+    with contextlib.suppress(KeyboardInterrupt), server:
         print(server.base_url, flush=True)  # noqa: T201  its one output
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            return
+        while True:
+            time.sleep(3600)
+
+
+def _chaos_of(script: Script, seed: int | None, rate: float | None) -> Chaos | None:
+    """The chaos of a script, with another seed and another rate if they are given."""
+    if seed is None:
+        return script.chaos
+    chaos = replace(script.chaos or Chaos(seed=seed), seed=seed)
+    return chaos if rate is None else replace(chaos, rate=rate)
 
 
 if __name__ == "__main__":

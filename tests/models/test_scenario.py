@@ -13,6 +13,7 @@ import pytest
 
 from agent.messages import Message
 from agent.models import ModelError
+from agent.models.chaos import Chaos
 from agent.models.gateway import Gateway
 from agent.models.openai import Endpoint, OpenAIModel
 from agent.models.reply import ErrorShape, Leak, Quirk
@@ -384,6 +385,21 @@ def test_the_client_asks_again_after_what_passes(name):
         assert made_of(model.complete(ASK).message) == right_of()
 
 
+@pytest.mark.parametrize("name", [name for name in named("less") if name != "no-tools"])
+def test_the_client_does_without_a_field_that_is_refused(name):
+    settings = {"prompt_cache_key": "run-1", "thinking": {"type": "enabled"}}
+    with talking(replace(RIGHT, fault=name), RIGHT, **settings) as (server, model):
+        assert made_of(model.complete(ASK).message) == right_of()
+    assert [FAULTS[name].field in request.body for request in server.requests] == [True, False]
+    assert [bill.request for bill in server.bills] == [2]
+
+
+def test_tools_are_refused_like_any_field():
+    with faulty("no-tools") as server:
+        status, text = stream(server)
+    assert (status, json.loads(text)["error"]["message"]) == (400, "Invalid request: unknown field: tools")
+
+
 WITHOUT_END = {"rate-limit-hours": 86_400.0}
 
 
@@ -408,15 +424,18 @@ def test_a_fault_fits_where_it_makes_a_difference():
     fits = {name for name, fault in FAULTS.items() if fault.fits(LAST)}
     assert {"cut", "rate-limit", "think-only", "crlf"} <= fits
     assert not fits & {"leaked-calls", "interleaved-calls", "same-ids", "reasoning-details"}
-    one = replace(RIGHT, calls=RIGHT.calls[:1])
-    assert {name for name, fault in FAULTS.items() if not fault.fits(one)} == {"interleaved-calls", "same-ids"}
-    assert all(fault.fits(RIGHT) for fault in FAULTS.values())
+    one, refusing = replace(RIGHT, calls=RIGHT.calls[:1]), set(named("less"))
+    assert {name for name, fault in FAULTS.items() if not fault.fits(RIGHT)} == refusing
+    misfits = {name for name, fault in FAULTS.items() if not fault.fits(one)}
+    assert misfits - refusing == {"interleaved-calls", "same-ids"}
+    assert FAULTS["no-thinking"].fits(RIGHT, {"model", "thinking"})
+    assert not FAULTS["no-thinking"].fits(RIGHT, {"model"})
 
 
 def test_the_manual_has_every_fault_and_every_key():
     manual = (Path(__file__).parents[2] / "docs" / "server.md").read_text("utf-8")
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (retry|whole|detour|end) \|$", manual, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (retry|less|whole|detour|end) \|$", manual, re.MULTILINE)
     assert rows == [(name, fault.about, fault.effect) for name, fault in FAULTS.items()]
-    keys = {field.name for kind in (ScriptedReply, Gateway) for field in fields(kind)} - {"calls"}
+    keys = {field.name for kind in (ScriptedReply, Gateway, Chaos) for field in fields(kind)} - {"calls"}
     names = keys | set(Quirk.__args__) | set(Leak.__args__) | set(ErrorShape.__args__)
     assert sorted(name for name in names if f"`{name}`" not in manual) == []

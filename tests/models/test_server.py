@@ -160,10 +160,20 @@ def test_it_runs_as_a_program(tmp_path):
         assert (process.wait(30), process.stderr.read()) == (0, "")
 
 
+def test_as_a_program_it_lets_replies_go_wrong_too(tmp_path):
+    path = tmp_path / "script.toml"
+    path.write_text('[chaos]\nseed = 1\nkinds = ["no-credits"]\nrate = 0.0\n[[reply]]\nsay = "Hi"\n')
+    with program(path, "--chaos", "1", "--rate", "1") as process:
+        assert post(Started(process.stdout.readline().strip()))[0] == 402
+        process.send_signal(2)
+        assert (process.wait(30), process.stderr.read()) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("text", "options", "words"),
     [
         ("[[reply]]\nfault = 'cot'", (), "there is no fault 'cot'"),
+        ("[[reply]]\nsay = 'x'", ("--chaos", "1", "--rate", "7"), "a rate is between 0 and 1"),
         ("[[reply]]\nsay = 'x'", ("--port", "99999"), "cannot serve"),
         (None, (), "cannot read the script"),
     ],
