@@ -68,6 +68,11 @@ class Settings:
     sources: Mapping[str, str]
     """Where each value came from, by its dotted name as in the configuration file."""
 
+    @property
+    def keyless(self) -> bool:
+        """Whether the server is on this machine, and takes requests without a key."""
+        return _is_loopback(self.base_url)
+
     def require_key(self) -> Secret | None:
         """The key to be sent; None is given only for a server on this machine.
 
@@ -76,7 +81,7 @@ class Settings:
         """
         if self.key:
             return self.key.secret
-        if _is_loopback(self.base_url):
+        if self.keyless:
             return None
         raise UsageProblem(f"no API key for {self.base_url}", hint=f"set the environment variable `{KEY_VARIABLES[0]}`")
 

@@ -1,7 +1,8 @@
 """How a project would be set up, built and tested, and who says so: the user, the repository, or its manifests."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from agent.build import is_package
 from agent.config import PROJECT_SETTINGS
@@ -12,10 +13,16 @@ from agent.sourced import Layer, Sourced, merge
 from agent.testcommand import found_command
 from agent.workspace import Workspace
 
-__all__ = ["project_of", "project_settings"]
+__all__ = ["in_repository", "project_of", "project_settings"]
 
 REQUIREMENTS = ".greenward/requirements.txt"
-CODE = ("setup.py",)
+PACKAGING = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+def in_repository(path: Path) -> bool:
+    """Whether there is something like a repository at `path` or above it, be it fit for work or not."""
+    here = path.resolve()
+    return any((each / ".git").exists() for each in (here, *here.parents))
 
 
 def project_of(workspace: Workspace, tree: str) -> Project:
@@ -50,15 +57,23 @@ def _found(project: Project, settings: Settings) -> Layer:
     required = recipe.setup.files.get(REQUIREMENTS, b"").decode(errors="replace").split("\n")[:-1]
     locked = sum(re.search(r"/locked-\d+\.txt$", name) is not None for name in recipe.setup.files)
     installs = [*required, *(["what is locked"] if locked else [])]
-    manifests = f"found in {', '.join(_manifests(project))}" if _manifests(project) else "default"
-    packaged = is_package(project)
     return {
-        "test": Sourced(command, f"found in {file}" if file else "default"),
-        "build": Sourced("pip install -e ." if packaged else "none", manifests if packaged else "no package"),
-        "setup": Sourced(f"pip install {' '.join(installs)}", manifests),
+        "test": Sourced(command, _found_in([file] if file else [])),
+        "build": _build(project),
+        "setup": Sourced(f"pip install {' '.join(installs)}", _found_in(_manifests(project))),
         "sealed": Sourced((), "the tests that are found"),
     }
 
 
+def _build(project: Project) -> Sourced:
+    if not is_package(project):
+        return Sourced("none", "no package")
+    return Sourced("pip install -e .", _found_in([name for name in PACKAGING if project.has(name)]))
+
+
+def _found_in(files: Sequence[str]) -> str:
+    return f"found in {', '.join(files)}" if files else "default"
+
+
 def _manifests(project: Project) -> list[str]:
-    return [path for path in project.files() if re.fullmatch(MANIFESTS, path) or path in CODE]
+    return [path for path in project.files() if re.fullmatch(MANIFESTS, path) or path in PACKAGING]
