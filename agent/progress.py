@@ -52,6 +52,15 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
         case e.LimitsChanged(limits=limits):
             yield f"limits: at most {budget_line(limits)}"
+        case e.PlanApproved(plan=plan):
+            yield "plan: approved as it is" if plan == before.plan else "plan: approved, with changes"
+            if plan != before.plan:
+                yield from _plan(plan)
+        case e.HintGiven(text=text):
+            yield f"hint: {one_line(text)}"
+        case e.Continued(request=request):
+            yield f"request: {one_line(request)}"
+            yield f"limits: at most {budget_line(after.started.limits)}, all that was spent before included"
         case e.EnvironmentPrepared():
             how = "cached" if event.cached else f"made in {event.seconds:.0f} s, base image {event.origin}"
             yield f"environment: {how}; tests: {one_line(event.test)}"

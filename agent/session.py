@@ -11,11 +11,12 @@ from random import random
 
 from agent import __version__
 from agent.accepting import check_out, unwritten
+from agent.approving import Approver
 from agent.asking import Asker
 from agent.bench import Bench
 from agent.config import Settings
 from agent.errors import UsageProblem
-from agent.events import LimitsChanged, Outcome, RunStarted, SessionStarted
+from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Journal
@@ -32,8 +33,7 @@ from agent.runs import JOURNAL
 from agent.scribe import Scribe
 from agent.speaking import Speaker
 from agent.state import RunState
-from agent.task import Limits as TaskLimits
-from agent.task import Task
+from agent.task import Plan, Task
 from agent.tools.toolbox import SPECS
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
@@ -51,6 +51,8 @@ class Surroundings:
     """Hears of slow steps."""
     progress: Progress
     """Hears of every event."""
+    approve: Callable[[RunState], Plan | None] | None = None
+    """Asks a person for the plan to carry out; None: there is nobody to ask."""
     environ: Mapping[str, str]
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
 
@@ -86,19 +88,20 @@ class Session:
             journal.append(started)
             return self._work(journal, engine)
 
-    def resume(self, run_id: str, limits: TaskLimits | None = None) -> RunState:
-        """Take a run up where its journal left off, under other `limits` if some are given.
+    def resume(self, run_id: str, given: Callable[[RunState], tuple[Event, ...] | None]) -> RunState:
+        """Take a run up where its journal left off, with the events that `given` makes of its state.
 
-        A run that has ended is left alone, unless it ran out of its budget and the limits are other ones.
+        A run for which there are none (None) is left alone: it has ended.
 
         Raises:
-            UsageProblem: the run used another sandbox than the one that is set, or another process works on it.
+            UsageProblem: the run used another sandbox than the one that is set, another process works on it, or what
+                was given does not fit its state.
             GreenwardError, SandboxError: something outside of the run is in its way.
         """
         with self._journal(run_id) as journal:
             state = fold(journal.entries)
-            other = limits not in (None, state.started.limits) and state.outcome in (None, Outcome.OUT_OF_BUDGET)
-            if state.outcome is not None and not other:
+            events = given(state)
+            if events is None:
                 if unwritten(self.workspace):
                     self._deliver(state)
                 return state
@@ -106,8 +109,8 @@ class Session:
             self.around.progress.catch_up(journal.entries)
             journal.watch(self.around.progress)
             with self._engine() as engine:
-                if limits is not None and other:
-                    journal.append(LimitsChanged(limits=limits))
+                for event in events:
+                    journal.append(event)
                 return self._work(journal, engine)
 
     def _check_sandbox(self, state: RunState) -> None:
@@ -164,6 +167,7 @@ class Session:
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
         hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts)
         return Kit(
+            approve=Approver(decide=self.around.approve).approve,
             prepare=bench.prepare,
             measure=bench.measure,
             prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent import events as e
+from agent.approving import Approver
 from agent.asking import Asker
 from agent.folding import fold
 from agent.journal import Entry, Journal
@@ -127,6 +128,7 @@ class World:
             model=ScriptedModel(replies), tools=TOOLS, delay=lambda _error, _count: None, sleep=lambda _seconds: None
         )
         return Kit(
+            approve=Approver().approve,
             prepare=_prepare,
             measure=lambda state: iter([e.BaselineMeasured(report=self.report_on(state.base))]),
             prompt=_prompt,
