@@ -25,8 +25,7 @@ from agent.loop import Kit, run
 from agent.models.endpoint import Endpoint
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
-from agent.place import Place, headlines
-from agent.progress import Progress
+from agent.place import Place, setup_notices
 from agent.recipes import Recipes
 from agent.redact import Redactor
 from agent.runs import JOURNAL
@@ -35,6 +34,7 @@ from agent.speaking import Speaker
 from agent.state import RunState
 from agent.task import Plan, Task
 from agent.tools.toolbox import SPECS
+from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
 from sandbox.engines import open_engine, prepare_ahead
@@ -47,10 +47,8 @@ class Surroundings:
     """What a session finds around it, handed in by the command line."""
 
     settings: Settings
-    say: Callable[[str], None]
-    """Hears of slow steps."""
-    progress: Progress
-    """Hears of every event."""
+    watcher: Watcher
+    """Is told all that happens."""
     approve: Callable[[RunState], Plan | None] | None = None
     """Asks a person for the plan to carry out; None: there is nobody to ask."""
     environ: Mapping[str, str]
@@ -84,7 +82,7 @@ class Session:
             sandbox=settings.sandbox,
         )
         with self._engine() as engine, self._journal(run_id) as journal:
-            journal.watch(self.around.progress)
+            journal.watch(self.around.watcher)
             journal.append(started)
             return self._work(journal, engine)
 
@@ -106,8 +104,8 @@ class Session:
                     self._deliver(state)
                 return state
             self._check_sandbox(state)
-            self.around.progress.catch_up(journal.entries)
-            journal.watch(self.around.progress)
+            self.around.watcher.catch_up(journal.entries)
+            journal.watch(self.around.watcher)
             with self._engine() as engine:
                 for event in events:
                     journal.append(event)
@@ -155,13 +153,13 @@ class Session:
             recipe=recipes.for_tree,
             limits=Limits(),
             run_id=started.run_id,
-            say=self.around.say,
+            observe=self.around.watcher.notice,
         )
         recipes.execute = place.execute_in
         if state.plan is None and started.task.mode != "fix":
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
-        model = stack.enter_context(OpenAIModel(self._endpoint(state)))
+        model = stack.enter_context(OpenAIModel(self._endpoint(state), observe=self.around.watcher.notice))
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
@@ -183,7 +181,7 @@ class Session:
         """While the model plans: the base's environment, or, where there is no base yet, the image it will stand on."""
         task = state.started.task
         setup = Setup(image=task.image) if task.mode == "new" else recipes.for_tree(state.base, state).setup
-        prepare_ahead(state.started.sandbox, self.around.environ, setup, headlines(self.around.say))
+        prepare_ahead(state.started.sandbox, self.around.environ, setup, setup_notices(self.around.watcher.notice))
 
     def _endpoint(self, state: RunState) -> Endpoint:
         settings, started = self.around.settings, state.started

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.errors import UsageProblem
+from agent.live import Said
 from agent.projectsettings import project_of
 from agent.projecttable import read_table
 from agent.session import Session, Surroundings, new_run_id
@@ -93,7 +94,7 @@ def start_on(
         snapshot = workspace.snapshot(at=datetime.now(UTC))
         read_table(project_of(workspace, snapshot.tree))
         for left_out in snapshot.left_out:
-            around.say(f"left out: {left_out.path} ({left_out.reason})")
+            around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))
         task = Task(
             mode=mode,
             request=request,

@@ -15,6 +15,7 @@ from agent.approving import Approver
 from agent.asking import Asker
 from agent.folding import fold
 from agent.journal import Entry, Journal
+from agent.live import Notice, Said
 from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request, ToolSpec
@@ -22,6 +23,7 @@ from agent.state import RunState, ending
 from agent.task import Criterion, Limits, Mode, Plan, PlannedFile, Prices, Task
 from agent.testreport import Status, TestCase, TestReport
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
+from agent.watching import Silent
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 PRICES = Prices(input=0.5, cached=0.125, output=2.0)
@@ -186,6 +188,21 @@ def _finish(state: RunState) -> Iterator[e.Event]:
     end = ending(state)
     assert end is not None
     yield e.RunFinished(outcome=end[0], reason=end[1], commit=state.tip, tree=state.tree)
+
+
+@dataclass
+class Recorder(Silent):
+    """A watcher that keeps what it was told of what is not journaled."""
+
+    noticed: list[Notice] = field(default_factory=list)
+
+    def notice(self, notice: Notice) -> None:
+        self.noticed.append(notice)
+
+    @property
+    def said(self) -> list[str]:
+        """What was worth a line that stays."""
+        return [notice.text for notice in self.noticed if isinstance(notice, Said)]
 
 
 def open_journal(path: Path, *, tick: float = 1.0, scrub: Callable[[str], str] = lambda text: text) -> Journal:

@@ -8,10 +8,10 @@ import pytest
 from agent.config import load_settings
 from agent.errors import UsageProblem
 from agent.events import Outcome
-from agent.progress import Progress
 from agent.session import Surroundings
 from agent.tasks import Planning, Project, start_new, start_on
 from tests.gitrepo import put, repository
+from tests.kits import Recorder
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def around(tmp_path):
     environ = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"}
     flags = {"base_url": "http://127.0.0.1:9/v1", "sandbox": "local", "limits.seconds": 1e-9}
     settings = load_settings({}, flags, key=None)
-    said = []
-    return Surroundings(settings=settings, say=said.append, progress=Progress(said.append), environ=environ)
+    return Surroundings(settings=settings, watcher=Recorder(), environ=environ)
 
 
 def test_a_change_is_bound_to_the_work_as_it_stands(tmp_path, around):
@@ -36,7 +35,7 @@ def test_a_change_is_bound_to_the_work_as_it_stands(tmp_path, around):
     )  # fmt: skip
     assert found.allow_test_changes == ("t/*",)
     assert branch.startswith("greenward/add-json-please-")
-    assert "left out: .env (looks like a secret and is not tracked)" in around.say.__self__
+    assert "left out: .env (looks like a secret and is not tracked)" in around.watcher.said
 
 
 def test_a_repair_locks_the_tests_and_needs_no_request(tmp_path, around):

@@ -37,8 +37,7 @@ def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True)
         settings.require_key()
     return Surroundings(
         settings=settings,
-        say=console.tell,
-        progress=Progress(console.tell),
+        watcher=Progress(console.tell),
         environ=dict(os.environ),
         approve=decide if options.get("approve") else None,
     )
