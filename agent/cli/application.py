@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent import __version__
+from agent.cli.helping import Program
 from agent.console import Console
 from agent.errors import GreenwardError
 from agent.redact import Secret
@@ -43,7 +44,7 @@ class Commands(TyperGroup):
 
 console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
 
-app = typer.Typer(
+app = Program(
     name="greenward",
     cls=Commands,
     help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
@@ -72,7 +73,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        app(prog_name="greenward")
     except SetupFailed as error:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:

@@ -10,12 +10,13 @@ import typer
 
 from agent.cli.application import app, console
 from agent.cli.flags import LIMITS, MODEL, PROJECT, SERVER, Flags, with_options
+from agent.cli.helping import Program
 from agent.errors import UsageProblem
 
 if TYPE_CHECKING:
     from agent.sourced import Layer
 
-config = typer.Typer(
+config = Program(
     help="Show the settings, and where each comes from.\n\nExample: greenward config show", no_args_is_help=True
 )
 
@@ -35,7 +36,9 @@ def doctor(
     prepare: Annotated[bool, typer.Option("--prepare", help="Make the base image, if it is not there.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Check what a run takes: programs, sandbox, key, server, repository.
+    """Check whether this machine has what a run takes.
+
+    Programs, disks, sandbox, key, server and repository, each with a hint where it does not do.
 
     Example: greenward doctor --offline
     """
@@ -63,7 +66,9 @@ def doctor(
 @config.command("show")
 @with_options(COMMANDS, PROVIDER, {name: MODEL[name] for name in ("context", "max_output")}, PLACE, LIMITS)
 def show(options: Flags, repo: Here = None, json: AsJson = False) -> None:
-    """Print every setting with its value and its source; of the key only whether there is one.
+    """Print every setting with its value and its source.
+
+    Of the key only whether there is one. Options are taken as they would be by a run.
 
     Example: greenward config show --json
     """

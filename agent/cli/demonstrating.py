@@ -16,7 +16,9 @@ def demo(
         Path | None, typer.Argument(help="A new directory.", show_default="one in demo-output")
     ] = None,
 ) -> None:
-    """Scaffold a bundled project with a scripted model: real Docker, git and pytest, and no key needed.
+    """Scaffold a bundled project; no key is needed.
+
+    The model is scripted; Docker, git and pytest are real.
 
     Example: greenward demo
     """

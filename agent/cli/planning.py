@@ -30,7 +30,9 @@ def plan(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the plan there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Print the model's plan and what carrying it out may cost; it waits for `resume`, as it is or edited.
+    """Print the model's plan and what carrying it out may cost.
+
+    It waits for `resume`, as it is or edited.
 
     Example: greenward plan "add --json to the list command" --out plan.toml
     """

@@ -85,7 +85,9 @@ def resume(
         Path | None, typer.Option(metavar="FILE", help="The plan to carry out, for a run that waits for approval.")
     ] = None,
 ) -> None:
-    """Take up a run that was interrupted or has a plan to carry out; limits that are given replace the run's.
+    """Take up a run that was interrupted or has a plan to carry out.
+
+    Limits that are given replace the run's.
 
     Example: greenward resume 3f2a --max-cost 2 --say "the parser is in lexer.py"
     """
