@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.completion import complete_run, complete_sandbox
+
 __all__ = ["APPROVAL", "LIMITS", "PROJECT", "SERVER", "SHARED", "Flags", "Repo", "RunId", "Where", "with_options"]
 
 Flags = dict[str, object]
@@ -15,7 +17,7 @@ Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the 
 Where = Annotated[Path, typer.Option("--repo", help="The repository.", show_default="the current directory")]
 RunId = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help="A run's id or its beginning; else the newest."),
+    typer.Argument(metavar="RUN", help="A run's id or its beginning; else the newest.", autocompletion=complete_run),
 ]
 
 Group = dict[str, tuple[Any, object]]
@@ -27,7 +29,9 @@ def _option(kind: Any, text: str, metavar: str, panel: str, **more: Any) -> tupl
 
 SERVER: Group = {
     "base_url": _option(str, "The address of an OpenAI-compatible server.", "URL", "Model"),
-    "sandbox": _option(str, "`docker`, or `local`, which isolates nothing.", "KIND", "Sandbox"),
+    "sandbox": _option(
+        str, "`docker`, or `local`, which isolates nothing.", "KIND", "Sandbox", autocompletion=complete_sandbox
+    ),
     "allow_unproven": (
         Annotated[bool, typer.Option("--allow-unproven", help="Exit with 0 also when green but unproven.")],
         False,
