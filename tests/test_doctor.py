@@ -211,6 +211,7 @@ def test_runs_are_kept_where_the_repository_is(tmp_path):
     repo = repository(tmp_path / "r")
     assert f"({repo}/.git)" in check_runs_disk(context(repo=repo)).found
     assert f"({tmp_path})" in check_runs_disk(context(repo=tmp_path)).found
+    assert check_runs_disk(context(repo=tmp_path / "none")) == skipped(f"there is no {tmp_path}/none")
 
 
 # The repository
@@ -219,6 +220,8 @@ def test_runs_are_kept_where_the_repository_is(tmp_path):
 def test_without_a_repository_it_is_only_missing_if_one_was_named(tmp_path):
     assert verdict(check_repository(context(repo=tmp_path))) == ("skipped", 0)
     assert check_tests(context(repo=tmp_path)) == skipped("no repository")
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    assert check_repository(context(repo=tmp_path / "bare.git")).found == f"{tmp_path}/bare.git is a bare repository"
     named = examine(context(repo=tmp_path, named=True), (Check(name="repository", look=check_repository),))
     assert verdict(named.rows[0].finding) == ("problem", 2)
 

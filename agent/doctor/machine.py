@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from agent import __version__
-from agent.doctor import Context, Finding, ok, problem, warning
+from agent.doctor import Context, Finding, ok, problem, skipped, warning
 from agent.errors import UsageProblem
 from agent.git import Git
 from agent.repository import find
@@ -59,6 +59,8 @@ def check_runs_disk(context: Context) -> Finding:
         place = find(context.repo, context.environ).common_dir
     except UsageProblem:
         place = context.repo.resolve()
+    if not place.exists():
+        return skipped(f"there is no {place}")
     if not os.access(place, os.W_OK):
         return problem(f"{place} cannot be written to", "make it writable for you", UsageProblem.exit_code)
     found = os.statvfs(place)

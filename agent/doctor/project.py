@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from agent.doctor import Context, Finding, ok, skipped, warning
-from agent.errors import GreenwardError
+from agent.errors import GreenwardError, UsageProblem
 from agent.projectsettings import in_repository, project_of, project_settings
 from agent.projecttable import read_table
 from agent.recipe import Settings, recipe_for
+from agent.repository import find
 from agent.text import number_of, one_line
 from agent.workspace import Workspace
 
@@ -21,10 +22,7 @@ BRANCH = ("symbolic-ref", "--quiet", "--short", "HEAD")
 def check_repository(context: Context) -> Finding:
     """Whether there is a repository that can be worked on as it is."""
     if _nowhere(context):
-        return skipped(
-            f"{context.repo.resolve()} is not inside a git repository",
-            "`fix` and `change` work on one: name it with `--repo`; `new` makes one",
-        )
+        return skipped(_why_not(context), "`fix` and `change` work on one: name it with `--repo`; `new` makes one")
     context.say("reading the repository")
     with _opened(context) as (workspace, tree, left_out):
         branch = workspace.git.text(*BRANCH, ok=(0, 1)) or "no branch"
@@ -57,6 +55,13 @@ def check_tests(context: Context) -> Finding:
 def _nowhere(context: Context) -> bool:
     """Whether nobody named a repository and there is none."""
     return not context.named and not in_repository(context.repo)
+
+
+def _why_not(context: Context) -> str:
+    try:
+        return f"the repository is {find(context.repo, context.environ).top}"
+    except UsageProblem as error:
+        return error.message
 
 
 @contextmanager
