@@ -1,6 +1,6 @@
 # The one front door. Every target does all of its own set-up and costs nothing when that is done already.
 .DEFAULT_GOAL := help
-.PHONY: help setup engine engine-stop demo test check bench fmt lock clean
+.PHONY: help setup engine engine-stop demo test check bench fmt schema lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -31,6 +31,9 @@ bench: setup engine  ## measure, and print the numbers with their units
 fmt: setup  ## format, and mend what the linter can mend by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+schema: setup  ## write docs/events.schema.json anew from the types of the events
+	@PYTHONPATH=. $(BIN)/python scripts/schema.py
 
 lock:  ## pin the dependencies anew in requirements.lock
 	@scripts/lock
