@@ -96,7 +96,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End in good order; the next signal ends the process at once."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         os.write(sys.stderr.fileno(), console.restore.encode())
     raise KeyboardInterrupt
 
