@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from agent.cli.helping import Program
 from agent.console import Console
 from agent.errors import GreenwardError
 from agent.redact import Secret
-from agent.text import excerpt, sanitise
+from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
 __all__ = ["app", "console", "main"]
@@ -42,7 +43,17 @@ class Commands(TyperGroup):
             raise typer.Exit(141) from None
 
 
-console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
+def _printer(name: str) -> Callable[[str], None]:
+    """Prints to `sys.stdout` or `sys.stderr`, whatever its encoding is."""
+
+    def write(text: str) -> None:
+        stream = getattr(sys, name)
+        print(encodable(text, stream.encoding), file=stream, flush=True)
+
+    return write
+
+
+console = Console(say=_printer("stdout"), tell=_printer("stderr"))
 
 app = Program(
     name="greenward",
@@ -86,9 +97,16 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End in good order; the next signal ends the process at once."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), console.restore.encode())
     raise KeyboardInterrupt
 
 
 def _fail(message: str, hint: str, code: int) -> None:
     console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    if console.structured:
+        from agent.stream import error_line
+
+        with suppress(OSError):
+            console.data(error_line(message, hint, code))
     sys.exit(code)

@@ -8,9 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.application import console
 from agent.cli.completion import complete_run, complete_sandbox
 
-__all__ = ["APPROVAL", "LIMITS", "PROJECT", "SERVER", "SHARED", "Flags", "Repo", "RunId", "Where", "with_options"]
+__all__ = [
+    "APPROVAL",
+    "LIMITS",
+    "LINES",
+    "OUTPUT",
+    "PROJECT",
+    "SERVER",
+    "SHARED",
+    "Flags",
+    "Repo",
+    "RunId",
+    "Where",
+    "with_options",
+]
 
 Flags = dict[str, object]
 Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the current directory")]
@@ -27,15 +41,16 @@ def _option(kind: Any, text: str, metavar: str, panel: str, **more: Any) -> tupl
     return Annotated[kind | None, typer.Option(help=text, metavar=metavar, rich_help_panel=panel, **more)], None
 
 
+def _switch(name: str, text: str) -> tuple[Any, object]:
+    return Annotated[bool, typer.Option(name, help=text)], False
+
+
 SERVER: Group = {
     "base_url": _option(str, "The address of an OpenAI-compatible server.", "URL", "Model"),
     "sandbox": _option(
         str, "`docker`, or `local`, which isolates nothing.", "KIND", "Sandbox", autocompletion=complete_sandbox
     ),
-    "allow_unproven": (
-        Annotated[bool, typer.Option("--allow-unproven", help="Exit with 0 also when green but unproven.")],
-        False,
-    ),
+    "allow_unproven": _switch("--allow-unproven", "Exit with 0 also when green but unproven."),
 }
 MODEL: Group = {
     "model": _option(str, "The model's id.", "ID", "Model"),
@@ -54,8 +69,13 @@ LIMITS: Group = {
 SHARED = MODEL | SERVER | LIMITS
 APPROVAL: Group = {
     "plan": (Annotated[Path | None, typer.Option(metavar="FILE", help="Carry out this plan.")], None),
-    "approve": (Annotated[bool, typer.Option("--approve", help="Ask before the model's plan is carried out.")], False),
+    "approve": _switch("--approve", "Ask before the model's plan is carried out."),
 }
+LINES: Group = {
+    "plain": _switch("--plain", "Print plain lines, also in a terminal."),
+    "quiet": _switch("--quiet", "Print errors and the result alone."),
+}
+OUTPUT: Group = LINES | {"json": _switch("--json", "Print events and result as lines of JSON.")}
 PROJECT: Group = {
     "test": _option(str, "The command that runs the tests.", "COMMAND", "Project"),
     "setup": _option(str, "A command that installs what the tests need.", "COMMAND", "Project"),
@@ -81,6 +101,7 @@ def with_options(*groups: Group) -> Callable[[Callable[..., None]], Callable[...
         @wraps(command)
         def wrapper(**arguments: Any) -> None:
             options = {name: arguments.pop(name) for name in shared}
+            console.structured = bool(options.get("json"))
             command(**arguments, options=options)
 
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
