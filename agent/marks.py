@@ -1,0 +1,88 @@
+"""What happens in a run between the turns of its model: sessions, environment, tests, verdicts, commits. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from agent import events as e
+from agent.journal import Entry
+from agent.state import RunState
+from agent.task import Limits
+from agent.verdict import VerdictKind
+
+__all__ = ["Mark", "Tone", "mark_of"]
+
+
+class Tone(StrEnum):
+    """Whether a mark is good news."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One thing that happened, in words; `turn` is the last turn before it, 0 if there is none."""
+
+    seq: int
+    turn: int
+    at: datetime
+    what: str
+    """The kind of thing, as `baseline`, `commit` or `iteration 2`."""
+    words: str
+    tone: Tone = Tone.PLAIN
+    seconds: float | None = None
+
+
+def mark_of(entry: Entry, before: RunState, after: RunState, *, turn: int, sessions: int) -> Mark | None:
+    """What `entry` is between turns; None if it is part of one, or says nothing to a reader."""
+    said = _said(entry.event, before, after, sessions)
+    if said is None:
+        return None
+    what, words, tone, seconds = said
+    return Mark(seq=entry.seq, turn=turn, at=entry.at, what=what, words=words, tone=tone, seconds=seconds)
+
+
+Said = tuple[str, str, Tone, float | None]
+
+
+def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> Said | None:  # noqa: PLR0911
+    match event:
+        case e.SessionStarted(version=version) if sessions > 1:
+            return "session", f"taken up again by greenward {version}", Tone.PLAIN, None
+        case e.LimitsChanged(limits=limits):
+            return "limits", f"at most {_budget(limits)}", Tone.PLAIN, None
+        case e.EnvironmentPrepared():
+            how = "found in the cache" if event.cached else f"made, base image {event.origin}"
+            notes = "".join(f"; {note}" for note in event.notes)
+            return "environment", how + notes, Tone.PLAIN, event.seconds
+        case e.BaselineMeasured(report=report):
+            return "baseline", report.problem or str(report), Tone.PLAIN, report.seconds
+        case e.TestsFinished() | e.ToolReturned(effect=e.TestRun(full=True)):
+            return _iteration(after)
+        case e.VerdictReached(verdict=verdict):
+            good = verdict.kind is VerdictKind.PASSED
+            words = "; ".join([verdict.kind.value, *(() if good else verdict.reasons)])
+            return "verdict", words, Tone.GOOD if good else Tone.BAD, verdict.seconds
+        case e.Committed() if event.commit != before.tip:
+            return "commit", f"{event.commit[:9]} {event.subject}", Tone.PLAIN, None
+        case e.BudgetExhausted(reason=reason):
+            return "budget", reason, Tone.BAD, None
+        case _:
+            return None
+
+
+def _iteration(after: RunState) -> Said | None:
+    report = after.report
+    if report is None:
+        return None
+    words = report.problem or str(report)
+    return f"iteration {after.spent.iterations}", words, Tone.GOOD if report.ok else Tone.BAD, report.seconds
+
+
+def _budget(limits: Limits) -> str:
+    return (
+        f"${limits.dollars:.2f}, {limits.tokens:,} tokens, {limits.calls} calls, {limits.iterations} iterations,"
+        f" {limits.seconds / 60:g} min"
+    )
