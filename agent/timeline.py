@@ -3,6 +3,7 @@
 Texts are as they stand in the journal; whoever shows them makes them fit to be read.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +26,7 @@ __all__ = [
     "Step",
     "Timeline",
     "Turn",
+    "in_order",
 ]
 
 
@@ -175,3 +177,9 @@ class Timeline:
     judgements: tuple[Judgement, ...]
     payments: tuple[Payment, ...]
     exchanges: tuple[Exchange, ...]
+
+
+def in_order(turns: Iterable[Turn], marks: Iterable[Mark]) -> list[Turn | Mark]:
+    """Turns and what happened between them, as they came; a mark of an entry within a turn follows the turn."""
+    every: list[Turn | Mark] = [*turns, *marks]
+    return sorted(every, key=lambda each: each.seq)
