@@ -1,6 +1,6 @@
 """Numbers as people read them."""
 
-__all__ = ["dollars", "duration", "percent"]
+__all__ = ["budget", "dollars", "duration", "percent"]
 
 MINUTE, HOUR = 60, 3600
 
@@ -8,6 +8,11 @@ MINUTE, HOUR = 60, 3600
 def dollars(amount: float) -> str:
     """As `$0.0123`: a turn costs a fraction of a cent."""
     return f"${max(amount, 0.0):,.4f}"
+
+
+def budget(amount: float) -> str:
+    """As `$1.00`."""
+    return "no limit" if amount == float("inf") else f"${amount:,.2f}"
 
 
 def duration(seconds: float) -> str:

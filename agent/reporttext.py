@@ -6,7 +6,7 @@ from itertools import chain
 
 from rich.cells import cell_len, set_cell_size
 
-from agent.figures import dollars, duration, percent
+from agent.figures import budget, dollars, duration, percent
 from agent.marks import Mark
 from agent.report import Report
 from agent.suites import Suite
@@ -81,7 +81,7 @@ def _timeline(report: Report) -> Iterator[str]:
     usage = report.usage
     tokens = f"{usage.prompt:,} / {usage.cached:,} / {usage.completion:,}"
     share = percent(report.spent, report.limits.dollars)
-    total = f"{dollars(report.spent)} of ${report.limits.dollars:,.2f}" + (f" ({share})" if share else "")
+    total = f"{dollars(report.spent)} of {budget(report.limits.dollars)}" + (f" ({share})" if share else "")
     yield f"      {total}, {report.calls} calls, tokens {tokens}"
 
 

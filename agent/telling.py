@@ -52,6 +52,10 @@ def tell(entries: Iterable[Entry]) -> Timeline:
 
 def subject_of(call: ToolCall) -> str:
     """What a call is about: its path, command or pattern, or the paths or tests that it lists; empty if unknown."""
+    return _subject(call).encode(errors="replace").decode()
+
+
+def _subject(call: ToolCall) -> str:
     try:
         arguments = json.loads(call.arguments)
     except (ValueError, RecursionError):

@@ -222,6 +222,7 @@ def test_the_conversation_is_told_word_for_word():
         ('{"summary": "Mend it", "files": [{"path": "a"}]}', "Mend it"),
         ('{"tests": ["a", 1]}', "a 1"),
         ('{"files": ["a", {}]}', "a, "),
+        ('{"path": "a\\ud800"}', "a?"),
         ("{}", ""),
         ("[1]", ""),
         ("{", ""),

@@ -1,6 +1,7 @@
 """`show` reads the journal of a run in whatever state it is, and prints it as text or as JSON."""
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -19,7 +20,7 @@ from tests.e2e.harness import (
     variables,
     wait_for,
 )
-from tests.gitrepo import repository
+from tests.gitrepo import git, repository
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,57 @@ def test_a_run_that_there_is_not_is_said_to_be_missing(finished):
     ran = greenward("show", "nothing", "--repo", finished, environment=variables())
     assert ran.code == 2, ran.said
     assert "hint: `greenward runs` lists them" in ran.err
+
+
+def test_a_page_is_written_beside_the_user_or_where_it_is_wanted(finished, tmp_path):
+    (journal,) = journals(finished)
+    run_id = journal.parent.name
+    plain = greenward("show", "--html", "--repo", finished, environment=variables(), cwd=tmp_path)
+    assert plain.code == 0, plain.said
+    assert (plain.out, plain.err) == ("", f"written: run-{run_id}.html\n")
+    page = (tmp_path / f"run-{run_id}.html").read_text("utf-8")
+    assert "+    return a or b" in page, "an iteration's patch"
+    assert "+    return a + b" in page, "the result's"
+    assert "It has to add." in page
+    assert len(list(tmp_path.iterdir())) == 1
+
+    named = greenward("show", run_id[:4], "--repo", finished, "--html", tmp_path / "a.html", environment=variables())
+    assert named.code == 0, named.said
+    assert (tmp_path / "a.html").read_text("utf-8") == page
+    piped = greenward("show", "--html", "-", "--repo", finished, environment=variables())
+    assert (piped.out, piped.err) == (page, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--html", "3f2a"), "`--html 3f2a` names no page"),
+        (("--html", "nowhere/page.html"), "nowhere/page.html cannot be written: No such file or directory"),
+        (("--html", "--json"), "`--json` and `--html` exclude each other"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_an_error_with_a_hint(finished, tmp_path, arguments, says):
+    ran = greenward("show", *arguments, "--repo", finished, environment=variables(), cwd=tmp_path)
+    assert ran.code == 2, ran.said
+    assert ran.err.startswith(f"error: {says}\n\nhint: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_holds_no_key_of_whoever_makes_it(finished, tmp_path):
+    secret = "return a + b"
+    ran = greenward("show", "--html", "--repo", finished, environment=variables(key=secret), cwd=tmp_path)
+    assert ran.code == 0, ran.said
+    (page,) = tmp_path.iterdir()
+    assert secret not in page.read_text("utf-8")
+    assert "[redacted]" in page.read_text("utf-8")
+
+
+def test_a_repository_in_the_middle_of_something_still_has_a_page_without_its_changes(finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / ".git" / "MERGE_HEAD").write_text(git(copy, "rev-parse", "HEAD") + "\n")
+
+    ran = greenward("show", "--html", "-", "--repo", copy, environment=variables())
+    assert ran.code == 0, ran.said
+    assert "The changes cannot be shown: " in ran.out
+    assert "return a + b" in ran.out, "the transcript has it"
