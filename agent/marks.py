@@ -10,7 +10,7 @@ from agent.state import RunState
 from agent.task import Limits
 from agent.verdict import VerdictKind
 
-__all__ = ["Mark", "Tone", "mark_of"]
+__all__ = ["Mark", "Tone", "mark_of", "tone_of"]
 
 
 class Tone(StrEnum):
@@ -19,6 +19,8 @@ class Tone(StrEnum):
     PLAIN = "plain"
     GOOD = "good"
     BAD = "bad"
+    OPEN = "open"
+    """It may be good, and is not proven."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +61,12 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return "environment", how + notes, Tone.PLAIN, event.seconds
         case e.BaselineMeasured(report=report):
             return "baseline", report.problem or str(report), Tone.PLAIN, report.seconds
-        case e.TestsFinished() | e.ToolReturned(effect=e.TestRun(full=True)):
-            return _iteration(after)
+        case e.TestsFinished(report=report) | e.ToolReturned(effect=e.TestRun(full=True, report=report)):
+            tone = Tone.GOOD if report.ok else Tone.BAD
+            return f"iteration {after.spent.iterations}", report.problem or str(report), tone, report.seconds
         case e.VerdictReached(verdict=verdict):
-            good = verdict.kind is VerdictKind.PASSED
-            words = "; ".join([verdict.kind.value, *(() if good else verdict.reasons)])
-            return "verdict", words, Tone.GOOD if good else Tone.BAD, verdict.seconds
+            reasons = () if verdict.kind is VerdictKind.PASSED else verdict.reasons
+            return "verdict", "; ".join([verdict.kind.value, *reasons]), tone_of(verdict.kind), verdict.seconds
         case e.Committed() if event.commit != before.tip:
             return "commit", f"{event.commit[:9]} {event.subject}", Tone.PLAIN, None
         case e.BudgetExhausted(reason=reason):
@@ -73,12 +75,10 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return None
 
 
-def _iteration(after: RunState) -> Said | None:
-    report = after.report
-    if report is None:
-        return None
-    words = report.problem or str(report)
-    return f"iteration {after.spent.iterations}", words, Tone.GOOD if report.ok else Tone.BAD, report.seconds
+def tone_of(kind: VerdictKind) -> Tone:
+    """How a verdict reads: one that asks for more proof is no bad news."""
+    tones = {VerdictKind.PASSED: Tone.GOOD, VerdictKind.UNPROVEN: Tone.OPEN, VerdictKind.NEEDS_REVIEW: Tone.OPEN}
+    return tones.get(kind, Tone.BAD)
 
 
 def _budget(limits: Limits) -> str:

@@ -10,7 +10,7 @@ from agent import __version__, figures
 from agent.changes import Changes
 from agent.charts import chart_of_spending, chart_of_tests
 from agent.events import Outcome
-from agent.marks import Mark
+from agent.marks import Mark, Tone, tone_of
 from agent.report import Report
 from agent.suites import Failure, Suite
 from agent.text import excerpt, number_of, one_line, sanitise
@@ -33,21 +33,16 @@ OPEN_LINES = 160
 """Lines of a patch that are unfolded, file by file."""
 TEXT = 20_000
 """Characters of any text that has no limit of its own."""
-SIGNS = {
-    Outcome.PASSED: ("good", "✓"),
-    Outcome.FAILED: ("bad", "✗"),
-    Outcome.BLOCKED: ("bad", "✗"),
-    Outcome.OUT_OF_BUDGET: ("bad", "✗"),
-    Outcome.UNPROVEN: ("open", "?"),
-    None: ("open", "…"),
-}
-"""How each outcome looks; the sign and the word say the same as the colour."""
+SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.OPEN: "?", Tone.PLAIN: "…"}
+"""Beside a word, they say what the colour says."""
+TONES = {Outcome.PASSED: Tone.GOOD, Outcome.UNPROVEN: Tone.OPEN, None: Tone.PLAIN}
+"""How outcomes read; all others are bad."""
 _QUOTED = re.compile(r"`([^`\n]+)`")
 
 
 def as_page(report: Report, exchanges: tuple[Exchange, ...], changes: Changes) -> str:
     """The page on a run: outcome and proof first, the conversation word for word last."""
-    tone, sign = SIGNS[report.outcome]
+    tone = TONES.get(report.outcome, Tone.BAD)
     word, _, why = report.headline.partition(": ")
     before, hidden, after = _timeline(report)
     return (
@@ -55,8 +50,8 @@ def as_page(report: Report, exchanges: tuple[Exchange, ...], changes: Changes) -
         .get_template("report.html.j2")
         .render(
             report=report,
-            tone=tone,
-            sign=sign,
+            tone=tone.value,
+            sign=SIGNS[tone],
             word=word,
             why=why,
             before=before,
@@ -127,8 +122,10 @@ def _environment() -> Environment:
         "FAILURES": FAILURES,
         "NAMES": NAMES,
         "OPEN_LINES": OPEN_LINES,
+        "SIGNS": SIGNS,
         "TRACEBACK": TRACEBACK,
         "number_of": number_of,
+        "tone_of": tone_of,
         "percent": figures.percent,
     }
     environment.tests["turn"] = lambda each: isinstance(each, Turn)

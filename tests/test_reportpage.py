@@ -59,7 +59,7 @@ def texts(page, *tags):
 def test_outcome_and_proof_come_first_and_the_conversation_last(golden):
     assert texts(golden, "h1") == ["✓ Green judged in a fresh container"]
     assert texts(golden, "h2") == [
-        "Request", "Plan", "Proof", "Timeline", "Tests over iterations", "Spending against the budget", "Changes",
+        "Request", "Plan", "Proof", "Timeline", "Tests and spending", "Changes",
         "Failures", "Transcript",
     ]  # fmt: skip
     plain = texts(golden, "body")[0]
@@ -274,3 +274,15 @@ def test_what_costs_nothing_has_no_picture_of_spending():
     page = page_of(entries_of(free, says("Hello.", usage=None), first=first))
     assert "spend-chart" not in page
     assert "$0.0000 of no limit" in texts(page, "dd")[1]
+
+
+def test_tracebacks_of_many_runs_share_one_room():
+    cases = tuple(TestCase(id=f"t{n}", status=Status.FAILED, detail="x" * 9_000) for n in range(30))
+    red = TestReport(cases=cases, exit_code=1)
+    events = [PREPARED]
+    for number in range(6):
+        events += [e.TestsFinished(report=red, tree=f"t{number}"), committed(f"t{number}")]
+    page = page_of(entries_of(*events))
+
+    assert len(page) < MEGABYTE
+    assert '<p class="dim">and 30 more</p>' in page

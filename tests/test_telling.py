@@ -280,3 +280,13 @@ def test_what_is_no_run_is_told_to_be_none():
 def test_what_a_call_is_about_is_kept_as_it_was_said():
     call = ToolCall(id="1", name="x", arguments=json.dumps({"path": "a\x1b[31m"}))
     assert subject_of(call) == "a\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("kind", "tone"),
+    [("passed", "good"), ("unproven", "open"), ("needs review", "open"), ("suspect", "bad"), ("failed", "bad")],
+)
+def test_a_verdict_that_asks_for_proof_is_no_bad_news(kind, tone):
+    verdict = Verdict(kind=VerdictKind(kind), tree="t", reasons=("why",))
+    run = story(e.TestsFinished(report=report(a="passed"), tree="t"), e.VerdictReached(verdict=verdict))
+    assert run.marks[-1].tone == tone
