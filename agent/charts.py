@@ -99,8 +99,8 @@ class SpendChart:
 def chart_of_tests(report: Report) -> TestsChart | None:
     """The tests of the baseline and of each iteration; None if none were run."""
     runs = [(f"Iteration {each.number}", each.after) for each in report.iterations]
-    if report.tests_before and report.mode != "new":
-        runs.insert(0, ("Before", report.tests_before))
+    if report.baseline:
+        runs.insert(0, ("Before", report.baseline))
     if not runs:
         return None
     described = f"From {runs[0][1].words} to {runs[-1][1].words}, in {number_of(len(runs), 'run')} of the tests."

@@ -10,7 +10,7 @@ from agent.state import RunState
 from agent.task import Limits
 from agent.verdict import VerdictKind
 
-__all__ = ["Mark", "Tone", "mark_of", "tone_of"]
+__all__ = ["Mark", "Tone", "ended", "mark_of", "tone_of"]
 
 
 class Tone(StrEnum):
@@ -55,6 +55,8 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return "session", f"taken up again by greenward {version}", Tone.PLAIN, None
         case e.LimitsChanged(limits=limits):
             return "limits", f"at most {_budget(limits)}", Tone.PLAIN, None
+        case e.PlanApproved() | e.PlanWithheld() | e.HintGiven() | e.Continued():
+            return _by_the_user(event, before)
         case e.EnvironmentPrepared():
             how = "found in the cache" if event.cached else f"made, base image {event.origin}"
             notes = "".join(f"; {note}" for note in event.notes)
@@ -75,10 +77,42 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return None
 
 
-def tone_of(kind: VerdictKind) -> Tone:
-    """How a verdict reads: one that asks for more proof is no bad news."""
-    tones = {VerdictKind.PASSED: Tone.GOOD, VerdictKind.UNPROVEN: Tone.OPEN, VerdictKind.NEEDS_REVIEW: Tone.OPEN}
-    return tones.get(kind, Tone.BAD)
+def _by_the_user(event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Continued, before: RunState) -> Said:
+    match event:
+        case e.PlanApproved(plan=plan):
+            how = "" if plan == before.plan else ", with changes"
+            return "plan", f"approved by the user{how}", Tone.PLAIN, None
+        case e.PlanWithheld(reason=reason):
+            return "plan", reason, Tone.PLAIN, None
+        case e.HintGiven(text=text):
+            return "hint", text, Tone.PLAIN, None
+        case e.Continued(request=request):  # pragma: no branch - mypy knows that nothing else is left
+            return "request", request, Tone.PLAIN, None
+
+
+def ended(entry: Entry, before: RunState, *, turn: int) -> Mark | None:
+    """The end that a run had come to before `entry` took it up again; None if it had not ended."""
+    end = before.finished
+    if end is None:
+        return None
+    words = "; ".join(each for each in (end.outcome.value.replace("_", " "), end.reason) if each)
+    return Mark(seq=entry.seq, turn=turn, at=before.at, what="ended", words=words, tone=tone_of(end.outcome))
+
+
+def tone_of(kind: VerdictKind | e.Outcome | None) -> Tone:
+    """How a verdict or an outcome reads: one that asks for more proof is no bad news, and none is no news."""
+    return _TONES.get(kind, Tone.BAD)
+
+
+_TONES: dict[VerdictKind | e.Outcome | None, Tone] = {
+    VerdictKind.PASSED: Tone.GOOD,
+    VerdictKind.UNPROVEN: Tone.OPEN,
+    VerdictKind.NEEDS_REVIEW: Tone.OPEN,
+    e.Outcome.PASSED: Tone.GOOD,
+    e.Outcome.UNPROVEN: Tone.OPEN,
+    e.Outcome.PLANNED: Tone.PLAIN,
+    None: Tone.PLAIN,
+}
 
 
 def _budget(limits: Limits) -> str:

@@ -14,7 +14,7 @@ from agent.suites import Suite, suite_of
 from agent.summary import final_report, headline, next_command, proof
 from agent.task import Limits, Mode, Plan, Prices
 from agent.text import sanitise
-from agent.timeline import IterationView, Judgement, Payment, Timeline, Turn
+from agent.timeline import Asked, IterationView, Judgement, Payment, Timeline, Turn
 
 __all__ = ["SCHEMA", "Environment", "Report", "as_json", "report_of"]
 
@@ -42,7 +42,11 @@ class Report:
     schema: int = SCHEMA
     run: str
     mode: Mode
+    """Of the request."""
     request: str
+    """What was asked for last."""
+    asked: tuple[Asked, ...]
+    """All that was asked for, in its order."""
     outcome: Outcome | None
     """None while the run has not ended."""
     headline: str
@@ -55,6 +59,7 @@ class Report:
     sandbox: str
     branch: str
     base_commit: str
+    """Where the branch leaves the user's history."""
     base_tree: str
     commit: str
     """Where the branch was left, or stands."""
@@ -70,7 +75,10 @@ class Report:
     usage: Usage
     limits: Limits
     prices: Prices
+    baseline: Suite | None
+    """What the suite showed before anything was done; None if it was not run then."""
     tests_before: Suite | None
+    """What the result is measured against."""
     tests_after: Suite | None
     plan: Plan | None
     environment: Environment | None
@@ -91,6 +99,7 @@ def report_of(told: Timeline, where: str = "") -> Report:
         run=started.run_id,
         mode=started.task.mode,
         request=started.task.request,
+        asked=told.asked,
         outcome=state.outcome,
         headline=headline(state),
         proof=proof(state),
@@ -98,8 +107,8 @@ def report_of(told: Timeline, where: str = "") -> Report:
         model=started.model,
         sandbox=started.sandbox,
         branch=started.branch,
-        base_commit=started.task.base_commit,
-        base_tree=state.base,
+        base_commit=state.root_commit,
+        base_tree=state.root_tree,
         commit=state.finished.commit if state.finished else state.tip,
         tree=state.result_tree,
         began=told.began,
@@ -111,6 +120,7 @@ def report_of(told: Timeline, where: str = "") -> Report:
         usage=spent.usage,
         limits=started.limits,
         prices=started.prices,
+        baseline=told.baseline,
         tests_before=suite_of(state.baseline) if state.baseline is not None else None,
         tests_after=suite_of(after) if after is not None else None,
         plan=state.plan,

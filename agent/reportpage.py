@@ -9,7 +9,6 @@ from markupsafe import Markup, escape
 from agent import __version__, figures
 from agent.changes import Changes
 from agent.charts import chart_of_spending, chart_of_tests
-from agent.events import Outcome
 from agent.marks import Mark, Tone, tone_of
 from agent.report import Report
 from agent.suites import Failure, Suite
@@ -35,14 +34,12 @@ TEXT = 20_000
 """Characters of any text that has no limit of its own."""
 SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.OPEN: "?", Tone.PLAIN: "…"}
 """Beside a word, they say what the colour says."""
-TONES = {Outcome.PASSED: Tone.GOOD, Outcome.UNPROVEN: Tone.OPEN, None: Tone.PLAIN}
-"""How outcomes read; all others are bad."""
 _QUOTED = re.compile(r"`([^`\n]+)`")
 
 
 def as_page(report: Report, exchanges: tuple[Exchange, ...], changes: Changes) -> str:
     """The page on a run: outcome and proof first, the conversation word for word last."""
-    tone = TONES.get(report.outcome, Tone.BAD)
+    tone = tone_of(report.outcome)
     word, _, why = report.headline.partition(": ")
     before, hidden, after = _timeline(report)
     return (
@@ -83,8 +80,8 @@ def _failing(report: Report) -> list[tuple[str, Suite, list[Failure]]]:
     runs = [(f"Iteration {each.number}", each.after) for each in reversed(report.iterations)]
     judged = [(f"Verdict on iteration {each.iteration}", each.tests) for each in reversed(report.verdicts)]
     runs = [*((title, suite) for title, suite in judged if suite is not None), *runs]
-    if report.tests_before and report.mode != "new":
-        runs.append(("Before", report.tests_before))
+    if report.baseline:
+        runs.append(("Before", report.baseline))
     room, found = TRACEBACKS, []
     for title, suite in runs:
         if not suite.failures and suite.trusted:

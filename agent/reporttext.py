@@ -32,7 +32,7 @@ def as_text(report: Report) -> str:
     """What `summary` leaves out, in its order: request, plan, timeline, iterations, verdicts."""
     parts = [
         _section("request", _request(report)),
-        _section("plan", _plan(report.plan)),
+        *(_section(title, _plan(plan)) for title, plan in _plans(report)),
         _section("timeline", _timeline(report)),
         _section("iterations", chain.from_iterable(_iteration(each) for each in report.iterations)),
         _section("verdicts", chain.from_iterable(_verdict(each) for each in report.verdicts)),
@@ -46,10 +46,13 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _request(report: Report) -> Iterator[str]:
-    text = excerpt(sanitise(report.request.strip()), REQUEST) or "the failing tests"
-    for line in text.split("\n"):
-        yield from _wrapped(line, "  ") or [""]
-    yield ""
+    for place, each in enumerate(report.asked):
+        if place:
+            yield f"  after turn {each.turn}:"
+        text = excerpt(sanitise(each.request.strip()), REQUEST) or "the failing tests"
+        for line in text.split("\n"):
+            yield from _wrapped(line, "  ") or [""]
+        yield ""
     yield f"  {report.mode} with {one_line(report.model, 60)}, in the sandbox {one_line(report.sandbox, 40)}"
     worked = f"  {report.began:%Y-%m-%d %H:%M} UTC, {duration(report.seconds)} of work"
     yield worked + (f" in {report.sessions} sessions" if report.sessions > 1 else "")
@@ -57,9 +60,14 @@ def _request(report: Report) -> Iterator[str]:
         yield from _wrapped(f"tests: {one_line(report.environment.test)}", "  ")
 
 
-def _plan(plan: Plan | None) -> Iterator[str]:
-    if plan is None:
-        return
+def _plans(report: Report) -> Iterator[tuple[str, Plan]]:
+    """Each with its title; those of earlier requests first."""
+    for each in report.asked:
+        if each.plan:
+            yield "plan" if each is report.asked[-1] else "earlier plan", each.plan
+
+
+def _plan(plan: Plan) -> Iterator[str]:
     yield from _wrapped(one_line(plan.summary, 1_000), "  ")
     for number, step in enumerate(plan.steps, start=1):
         yield from _wrapped(one_line(step, 1_000), "  ", first=f"{number:4}. ")

@@ -8,13 +8,15 @@ from datetime import datetime
 from agent import events as e
 from agent.folding import apply, fold
 from agent.journal import Entry
-from agent.marks import Mark, mark_of
+from agent.marks import Mark, ended, mark_of
 from agent.messages import Message, ToolCall
+from agent.progress import compared
 from agent.state import RunState
 from agent.suites import Suite, suite_of
-from agent.testreport import Status, TestReport
+from agent.testreport import TestReport
 from agent.timeline import (
     Answer,
+    Asked,
     Exchange,
     FailedCall,
     IterationView,
@@ -44,7 +46,8 @@ def tell(entries: Iterable[Entry]) -> Timeline:
     iterator = iter(entries)
     first = next(iterator, None)
     state = fold([] if first is None else [first])
-    teller = _Teller(state=state)
+    task = state.started.task
+    teller = _Teller(state=state, asked=[Asked(mode=task.mode, request=task.request, plan=state.plan)])
     for entry in iterator:
         teller.take(entry)
     return teller.told(began=state.at)
@@ -75,6 +78,7 @@ class _Teller:
     """Takes one entry after the other."""
 
     state: RunState
+    asked: list[Asked]
     sessions: int = 0
     baseline: Suite | None = None
     turns: list[Turn] = field(default_factory=list)
@@ -95,6 +99,7 @@ class _Teller:
             state=self.state,
             began=began,
             sessions=self.sessions,
+            asked=tuple(self.asked),
             baseline=self.baseline,
             turns=tuple(self.turns),
             marks=tuple(self.marks),
@@ -104,13 +109,15 @@ class _Teller:
             exchanges=tuple(self.exchanges),
         )
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: Entry) -> None:  # noqa: C901 - one arm for each event
         before, self.state = self.state, apply(self.state, entry)
         match entry.event:
             case e.SessionStarted():
                 self.sessions += 1
-            case e.BaselineMeasured(report=report):
+            case e.BaselineMeasured(report=report) if not self.iterations:
                 self.baseline = suite_of(report)
+            case e.Continued(request=request):
+                self.asked.append(Asked(mode=self.state.started.task.mode, request=request, turn=len(self.turns)))
             case e.Prompted(messages=messages):
                 self.told_since += messages
             case e.CallReserved() | e.CallFailed() | e.ModelReplied():
@@ -125,6 +132,9 @@ class _Teller:
                 pass
         if self.state.spent.iterations > before.spent.iterations and self.state.report is not None:
             self._iterated(before, self.state.report)
+        self.asked[-1] = replace(self.asked[-1], plan=self.state.plan)
+        if self.state.finished is None and (end := ended(entry, before, turn=len(self.turns))):
+            self.marks.append(end)
         if mark := mark_of(entry, before, self.state, turn=len(self.turns), sessions=self.sessions):
             self.marks.append(mark)
 
@@ -188,6 +198,7 @@ class _Teller:
 
     def _iterated(self, before: RunState, report: TestReport) -> None:
         earlier = before.report or before.baseline
+        fixed, broken = compared(report, before)
         self.iterations.append(
             IterationView(
                 number=self.state.spent.iterations,
@@ -195,8 +206,8 @@ class _Teller:
                 at=self.state.at,
                 before=suite_of(earlier) if earlier is not None else None,
                 after=suite_of(report),
-                fixed=_moved(earlier, report),
-                broken=_moved(report, earlier),
+                fixed=tuple(sorted(fixed)),
+                broken=tuple(sorted(broken)),
                 tree_before=before.iterations[-1].tree if before.iterations else before.base,
                 tree=self.state.tested_tree,
                 dollars=self.state.spent.dollars,
@@ -242,10 +253,3 @@ def _answered(step: Step, event: e.ToolReturned) -> Step:
             return replace(step, answer=answer, note=reason)
         case _:
             return replace(step, answer=answer, note=event.content[:NOTE] if event.is_error else "")
-
-
-def _moved(red: TestReport | None, green: TestReport | None) -> tuple[str, ...]:
-    """The tests that fail in `red` and pass in `green`."""
-    if red is None or green is None:
-        return ()
-    return tuple(sorted(set(red.failing) & green.ids(Status.PASSED)))

@@ -13,10 +13,12 @@ from agent.marks import Mark
 from agent.messages import Message, Usage
 from agent.state import RunState
 from agent.suites import Suite
+from agent.task import Mode, Plan
 from agent.verdict import CaseResult, VerdictKind
 
 __all__ = [
     "Answer",
+    "Asked",
     "Exchange",
     "FailedCall",
     "IterationView",
@@ -164,13 +166,26 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, and the plan that was made for it; a run that has ended may be asked for more."""
+
+    mode: Mode
+    request: str
+    turn: int = 0
+    """The last turn before it."""
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """Everything that a journal tells, in its order."""
 
     state: RunState
     began: datetime
     sessions: int
+    asked: tuple[Asked, ...]
     baseline: Suite | None
+    """What the suite showed before anything was done; None if it was not run then."""
     turns: tuple[Turn, ...]
     marks: tuple[Mark, ...]
     iterations: tuple[IterationView, ...]

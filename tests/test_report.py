@@ -20,7 +20,7 @@ from agent.timeline import Turn
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
 from tests.kits import EPOCH, PLANNED, PREPARED, committed, report, started, told
 from tests.test_progress import HOSTILE, hostile_run
-from tests.test_telling import RESERVED, answers, says, story
+from tests.test_telling import RESERVED, answers, continued_run, says, story
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
 
@@ -263,3 +263,14 @@ def test_amounts_and_shares_read_as_people_say_them():
     assert [percent(0.003, 1), percent(0.5, 1), percent(0, 1), percent(1, 0), percent(1, float("inf"))] == [
         "0.3 %", "50 %", "0 %", "", "",
     ]  # fmt: skip
+
+
+def test_a_run_that_was_asked_for_more_shows_both_requests_and_plans():
+    shown = report_of(continued_run())
+    text = as_text(shown)
+
+    assert text.startswith("request\n  Make it work.\n\n  after turn 1:\n  More.\n\n  change with scripted")
+    assert "\n\nearlier plan\n  Do it.\n\nplan\n  Do that.\n\ntimeline\n" in text
+    assert "   -  ended: passed; judged\n   -  request: More.\n" in text
+    assert (shown.base_tree, shown.tree) == ("base", "t2")
+    assert TypeAdapter(Report).validate_json(as_json(shown)) == shown

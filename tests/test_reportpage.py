@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from agent import events as e
+from agent.changes import no_changes
 from agent.events import Outcome
 from agent.journal import read_entries
 from agent.messages import Message
+from agent.report import report_of
+from agent.reportpage import as_page
 from agent.task import Limits
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import sanitise
@@ -25,7 +28,7 @@ from tests.pages import (
     page_of,
     parsed,
 )
-from tests.test_telling import RESERVED, answers, says
+from tests.test_telling import RESERVED, answers, continued_run, says
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
 MEGABYTE = 1_000_000
@@ -160,6 +163,7 @@ def test_a_run_that_only_began_says_so():
         (Outcome.BLOCKED, "✗ Blocked because"),
         (Outcome.UNPROVEN, "? Unproven because"),
         (Outcome.OUT_OF_BUDGET, "✗ Out of budget because"),
+        (Outcome.PLANNED, "… Planned because"),
     ],
 )
 def test_each_outcome_has_a_sign_and_a_word(outcome, heading):
@@ -286,3 +290,16 @@ def test_tracebacks_of_many_runs_share_one_room():
 
     assert len(page) < MEGABYTE
     assert '<p class="dim">and 30 more</p>' in page
+
+
+def test_a_run_that_was_asked_for_more_has_both_requests_and_plans():
+    told = continued_run()
+    page = as_page(report_of(told), told.exchanges, no_changes("gone"))
+
+    assert texts(page, "blockquote") == ["Make it work.", "More."]
+    assert texts(page, "h1") == ["… Unfinished"]
+    plain = texts(page, "section")[1]
+    assert plain.startswith("Plan Earlier plan Do it.")
+    assert [text for text in texts(page, "text") if text in ("Before", "Iteration 1", "Iteration 2")] == [
+        "Before", "Iteration 1", "Iteration 2",
+    ]  # fmt: skip

@@ -290,3 +290,85 @@ def test_a_verdict_that_asks_for_proof_is_no_bad_news(kind, tone):
     verdict = Verdict(kind=VerdictKind(kind), tree="t", reasons=("why",))
     run = story(e.TestsFinished(report=report(a="passed"), tree="t"), e.VerdictReached(verdict=verdict))
     assert run.marks[-1].tone == tone
+
+
+FIRST_PLAN, OTHER_PLAN = PLANNED.effect.plan, replace(PLANNED.effect.plan, summary="Do that.")
+"""What `PLANNED` submits, and another."""
+FINISHED = e.RunFinished(outcome=e.Outcome.PASSED, reason="judged", commit="c-t1", tree="t1")
+
+
+def continued_run():
+    """A run that was green, and then asked for more."""
+    red, green = report(a="failed"), report(a="passed")
+    return story(
+        PREPARED,
+        e.BaselineMeasured(report=red),
+        RESERVED,
+        says("", ("submit_plan", "{}")),
+        PLANNED,
+        e.TestsFinished(report=green, tree="t1"),
+        e.VerdictReached(verdict=Verdict(kind=VerdictKind.PASSED, tree="t1", report=green)),
+        committed("t1"),
+        FINISHED,
+        e.Continued(request="More.", limits=Limits(dollars=3.0)),
+        RESERVED,
+        says("", ("submit_plan", "{}")),
+        replace(PLANNED, effect=e.Planned(plan=OTHER_PLAN)),
+        e.TestsFinished(report=report(a="passed", b="failed"), tree="t2"),
+        committed("t2"),
+    )
+
+
+def test_a_run_that_is_asked_for_more_tells_each_request_with_its_plan():
+    run = continued_run()
+
+    assert [(one.mode, one.request, one.turn, one.plan) for one in run.asked] == [
+        ("fix", "Make it work.", 0, FIRST_PLAN), ("change", "More.", 1, OTHER_PLAN),
+    ]  # fmt: skip
+    assert [(mark.what, mark.words, mark.tone) for mark in run.marks if mark.what in ("ended", "request")] == [
+        ("ended", "passed; judged", "good"), ("request", "More.", "plain"),
+    ]  # fmt: skip
+    assert run.baseline.words == "1 failed", "what was there before anything was done"
+    assert [(one.number, one.tree_before, one.before.words) for one in run.iterations] == [
+        (1, "base", "1 failed"), (2, "t1", "1 passed"),
+    ]  # fmt: skip
+
+
+def test_what_the_user_says_of_a_plan_is_told():
+    withheld = e.PlanWithheld(reason="the user wants another")
+    planned = e.RunFinished(outcome=e.Outcome.PLANNED, reason="it waits", commit="c0", tree="base")
+    run = story(
+        RESERVED,
+        says("", ("submit_plan", "{}")),
+        PLANNED,
+        withheld,
+        planned,
+        e.PlanApproved(plan=OTHER_PLAN),
+        e.HintGiven(text="Look at b.py."),
+    )
+
+    assert [(mark.what, mark.words) for mark in run.marks] == [
+        ("plan", "the user wants another"),
+        ("ended", "planned; it waits"),
+        ("plan", "approved by the user, with changes"),
+        ("hint", "Look at b.py."),
+    ]
+    assert run.asked[0].plan == OTHER_PLAN
+    same = story(RESERVED, says("", ("submit_plan", "{}")), PLANNED, e.PlanApproved(plan=FIRST_PLAN))
+    assert same.marks[-1].words == "approved by the user"
+
+
+def test_a_plan_that_the_user_wrote_is_told_from_the_beginning():
+    begun = started()
+    given = replace(begun, task=replace(begun.task, plan=OTHER_PLAN))
+    assert tell([Entry(seq=0, at=EPOCH, event=given)]).asked[0].plan == OTHER_PLAN
+
+
+def test_more_budget_after_the_end_is_told_as_such():
+    spent = replace(FINISHED, outcome=e.Outcome.OUT_OF_BUDGET, reason="")
+    run = story(
+        e.TestsFinished(report=report(a="failed"), tree="t1"), committed("t1"), spent, e.LimitsChanged(limits=Limits())
+    )
+    assert [(mark.what, mark.words) for mark in run.marks[-2:]] == [
+        ("ended", "out of budget"), ("limits", "at most $1.00, 5,000,000 tokens, 80 calls, 8 iterations, 30 min"),
+    ]  # fmt: skip
