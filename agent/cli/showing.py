@@ -45,7 +45,7 @@ def show(
         typer.Option(metavar="[FILE]", help="Write a page; without FILE `run-<id>.html`, with `-` to stdout."),
     ] = None,
 ) -> None:
-    """Show what a run did: outcome and proof, request, plan, turns with their cost, iterations, verdicts.
+    """Show what a run did, turn by turn, and what it cost.
 
     Example: greenward show 3f2a --html
     """
