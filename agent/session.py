@@ -159,6 +159,7 @@ class Session:
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
         model = stack.enter_context(OpenAIModel(self._endpoint(state)))
+        model.prepare()
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"

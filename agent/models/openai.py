@@ -7,6 +7,7 @@ is kept from it. Chunks are read and judged here, since the SDK takes a cut stre
 import contextlib
 import json
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from agent.errors import UsageProblem
 from agent.models import Completion, ModelError, Request
 from agent.models.accumulate import Accumulator, Reply
 from agent.models.capabilities import Capabilities, without_refused
@@ -46,6 +48,7 @@ class OpenAIModel:
         thinks = endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
         self._known = Capabilities(cap_field=endpoint.cap_field, filler="" if thinks else None)
         self._opened: openai.OpenAI | None = None
+        self._opening = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -94,6 +97,15 @@ class OpenAIModel:
         if not isinstance(models, list):
             raise self._broken(f"no list of models in the answer: {excerpt(str(data))}", {})
         return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
+
+    def prepare(self) -> None:
+        """Begin to load the SDK in the background, which takes a third of a second; what fails is told by a request."""
+
+        def load() -> None:
+            with contextlib.suppress(UsageProblem, ImportError):
+                _ = self._client().chat.completions
+
+        threading.Thread(target=load, name="model", daemon=True).start()
 
     def close(self) -> None:
         """Close all connections; the model can be used again afterwards."""
@@ -204,8 +216,12 @@ class OpenAIModel:
 
     def _client(self) -> "openai.OpenAI":
         """The SDK's client, made on first use: to import the SDK takes a third of a second."""
-        if self._opened is not None:
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._new_client()
             return self._opened
+
+    def _new_client(self) -> "openai.OpenAI":
         import openai  # noqa: PLC0415
 
         from agent.models import transport  # noqa: PLC0415
@@ -213,7 +229,7 @@ class OpenAIModel:
         for name in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)  # OPENAI_LOG would print whole requests
         http = transport.http_client(self.endpoint)
-        self._opened = openai.OpenAI(
+        return openai.OpenAI(
             api_key=self.endpoint.key or "none",
             admin_api_key="",
             base_url=self.endpoint.base_url,
@@ -224,7 +240,6 @@ class OpenAIModel:
             timeout=http.timeout,
             http_client=http,
         )
-        return self._opened
 
 
 class _Faulty(Exception):
