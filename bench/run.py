@@ -19,7 +19,19 @@ from agent.events import SessionStarted
 from agent.journal import Journal
 from agent.seal import Seal
 from agent.workspace import Workspace
-from bench.runs import ROOT, Run, packaged, plain, prefix_share, prompt_size, repository, run_fix, six, thirty
+from bench.runs import (
+    DEVELOPING,
+    ROOT,
+    Run,
+    packaged,
+    plain,
+    prefix_share,
+    prompt_size,
+    repository,
+    run_fix,
+    six,
+    thirty,
+)
 from bench.table import HEAD, Figure, line
 from sandbox import Command, Limits, Setup
 from sandbox.engines import open_engine
@@ -152,7 +164,8 @@ def timed(what: Callable[[], object], times: int) -> list[float]:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    environment = {name: value for name, value in os.environ.items() if name not in DEVELOPING}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ __all__ = [
 
 ROOT = Path(__file__).parents[1]
 PRICES = "0.48,0.08,2.0"
+DEVELOPING = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE")
+"""Variables of a developer's shell that users do not have: what is installed comes with its bytecode."""
 MODULES = 9
 PACKAGE = """\
 [build-system]
@@ -191,8 +193,8 @@ def _is_test(entry: Entry) -> bool:
 
 def _greenward(arguments: Sequence[str], server: ScriptedServer) -> int:
     """Run the command line to its end, and return the bytes that its largest process held."""
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), RUNAPI_KEY="sk-bench-0123456789")
-    environment |= {"GREENWARD_BASE_URL": server.base_url}
+    environment = {name: value for name, value in os.environ.items() if name not in DEVELOPING}
+    environment |= {"PYTHONPATH": str(ROOT), "RUNAPI_KEY": "sk-bench-0123456789", "GREENWARD_BASE_URL": server.base_url}
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "agent", *arguments, "--prices", PRICES],
