@@ -143,7 +143,7 @@ class OpenAIModel:
         with self._typed_errors():
             stream: openai.Stream[Any] = self._client().chat.completions.create(
                 model=body["model"],
-                messages=body["messages"],
+                messages=(),  # those of the body: the SDK would go through each of them for values to convert
                 stream=True,
                 extra_body=body,
                 extra_headers={"X-Client-Request-Id": self._new_id()},
