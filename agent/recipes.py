@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from agent.build import is_package
 from agent.manifests import Declaration, Project
 from agent.metadata import needs_metadata, read_metadata
 from agent.recipe import Recipe, Settings, read_settings, recipe_for
@@ -46,7 +47,8 @@ class Recipes:
         project = Project(read=lambda path: self._read(tree, path), paths=entries.keys(), cwd=self.task.cwd)
         extra = plan.dependencies if plan else ()
         metadata = self._metadata(project, tree, settings)
-        recipe = recipe_for(project, settings=settings, extra=extra, version=self._tagged(), metadata=metadata)
+        version = self._tagged() if is_package(project) else None
+        recipe = recipe_for(project, settings=settings, extra=extra, version=version, metadata=metadata)
         if plan is not None and plan.setup and self.task.build is None:
             recipe = replace(recipe, build=f"{plan.setup}\n{recipe.build}")
         return recipe
