@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from agent.attributes import NotConvertible
 from agent.errors import DamagedRun, UsageProblem
@@ -21,7 +21,7 @@ from agent.trees import Blob, Entry
 from agent.workspace import Workspace
 from agent.worktree import WorkTree
 
-__all__ = ["Accepted", "Result", "accept", "undo"]
+__all__ = ["Accepted", "Result", "accept", "accepted_tree", "undo"]
 
 _RECORD = "accept.json"
 _INDEX = "accept.index"
@@ -31,10 +31,11 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run began from and what it came to: two commits, and the message for one commit of it all."""
+    """What a run came to, and since when: two commits, or trees, and the message for one commit of it all."""
 
     run_id: str
     base: str
+    """What the checkout had of it before."""
     result: str
     message: str
 
@@ -61,6 +62,20 @@ class _Record:
     """The changed files as they were on disk, byte for byte."""
     paths: tuple[str, ...]
     commit: str | None = None
+    earlier: "_Record | None" = None
+    """What was accepted of the same run before."""
+
+
+def accepted_tree(workspace: Workspace, run_id: str) -> str | None:
+    """The tree of a run that the checkout was given last; None if it was given none, or not any more.
+
+    Raises:
+        DamagedRun: the record of it cannot be read.
+    """
+    record = _load(workspace, run_id)
+    while record is not None and record.state != "done":
+        record = record.earlier
+    return record.result_tree if record else None
 
 
 def accept(
@@ -80,10 +95,12 @@ def accept(
     earlier = _load(workspace, result.run_id)
     if earlier is not None and earlier.state == "started":
         earlier = _recover(workspace, result.run_id, earlier)
-    if earlier is not None and earlier.state == "done":
+    if earlier is not None and earlier.state == "undone":
+        earlier = None
+    if earlier is not None and earlier.result_tree == workspace.tree_of(result.result):
         raise UsageProblem("this run was accepted already", hint=f"take it back with `greenward undo {result.run_id}`")
     head = workspace.head()
-    record = _plan(workspace, result, head, merge=merge)
+    record = replace(_plan(workspace, result, head, merge=merge), earlier=earlier)
     _keep(workspace, result.run_id, record)
     try:
         commit = _carry_out(workspace, result, record, environment)
@@ -109,9 +126,9 @@ def undo(workspace: Workspace, run_id: str, *, environment: Mapping[str, str]) -
     if record is None or record.state == "undone":
         raise UsageProblem("this run is not accepted", hint=f"accept it with `greenward accept {run_id}`")
     if record.state == "started":
-        record = _recover(workspace, run_id, record)
-        if record.state == "undone":
-            return record.paths
+        cut_off, record = record, _recover(workspace, run_id, record)
+        if record in (cut_off.earlier, replace(cut_off, state="undone")):
+            return cut_off.paths
     if record.commit is None:
         _roll_back(workspace, run_id, record)
         return record.paths
@@ -126,7 +143,7 @@ def undo(workspace: Workspace, run_id: str, *, environment: Mapping[str, str]) -
         _roll_back(workspace, run_id, record)
         return record.paths
     _by_user(workspace, environment, "reset", "--quiet", "--keep", record.head)
-    _save(workspace, run_id, replace(record, state="undone"))
+    _take_back(workspace, run_id, record)
     return record.paths
 
 
@@ -247,7 +264,14 @@ def _roll_back(workspace: Workspace, run_id: str, record: _Record) -> None:
         _put(workspace, contents)
     if record.kind == "commit":
         _restore_index(workspace, run_id)
-    _save(workspace, run_id, replace(record, state="undone"))
+    _take_back(workspace, run_id, record)
+
+
+def _take_back(workspace: Workspace, run_id: str, record: _Record) -> _Record:
+    """Note that `record` holds no more, but the one before it."""
+    left = record.earlier or replace(record, state="undone")
+    _save(workspace, run_id, left)
+    return left
 
 
 def _recover(workspace: Workspace, run_id: str, record: _Record) -> _Record:
@@ -263,7 +287,7 @@ def _recover(workspace: Workspace, run_id: str, record: _Record) -> _Record:
             return record
         raise UsageProblem("HEAD moved since accepting was cut off", hint="see `git log` and `git status`")
     _roll_back(workspace, run_id, record)
-    return replace(record, state="undone")
+    return record.earlier or replace(record, state="undone")
 
 
 def _conflicts(workspace: Workspace, record: _Record, trees: tuple[str, ...]) -> list[str]:
@@ -322,12 +346,18 @@ def _restore_index(workspace: Workspace, run_id: str) -> None:
 def _load(workspace: Workspace, run_id: str) -> _Record | None:
     path = workspace.run_directory(run_id) / _RECORD
     try:
-        values = json.loads(path.read_text())
-        return _Record(**(values | {"paths": tuple(values["paths"])}))
+        return _record(json.loads(path.read_text()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DamagedRun(f"{path} cannot be read", hint="remove it, if the checkout is as you want it") from error
+
+
+def _record(values: dict[str, Any]) -> _Record:
+    earlier = values.get("earlier")
+    return _Record(
+        **(values | {"paths": tuple(values["paths"]), "earlier": _record(earlier) if earlier is not None else None})
+    )
 
 
 def _save(workspace: Workspace, run_id: str, record: _Record) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agent.accept import Result, accept, undo
+from agent.accept import Result, accept, accepted_tree, undo
 from agent.commitmessage import compose
 from agent.errors import UsageProblem
 from agent.events import Outcome
@@ -23,9 +23,11 @@ def accept_run(workspace: Workspace, run: StoredRun, *, merge: bool, environ: Ma
     """
     state = run.state
     commit = state.finished.commit if state.finished else state.tip
-    if commit == state.started.task.base_commit:
+    if commit == state.root_commit:
         raise UsageProblem(f"the run {run.id} changed nothing", hint="`greenward runs` lists the others")
-    result = Result(run_id=run.id, base=state.started.task.base_commit, result=commit, message=_message(state))
+    result = Result(
+        run_id=run.id, base=_taken_so_far(workspace, state, commit, merge=merge), result=commit, message=_message(state)
+    )
     accepted = accept(workspace, result, environment=environ, merge=merge)
     what = {"commit": "committed", "merge": "merged", "files": "written to the files, uncommitted"}[accepted.kind]
     lines = [f"{what}: {len(accepted.paths)} files", *(f"  {path}" for path in accepted.paths[:SHOWN])]
@@ -37,6 +39,16 @@ def accept_run(workspace: Workspace, run: StoredRun, *, merge: bool, environ: Ma
         lines.append("note: unproven after merge: your checkout differs from the tree that was judged")
     lines.append(f"`greenward undo {run.id}` takes it back")
     return "\n".join(lines)
+
+
+def _taken_so_far(workspace: Workspace, state: RunState, result: str, *, merge: bool) -> str:
+    """What the checkout has of the run already: what was accepted or delivered before the user asked for more."""
+    if not merge and (tree := accepted_tree(workspace, state.started.run_id)):
+        return tree
+    head = workspace.head()
+    shared = workspace.git.text("merge-base", "--end-of-options", head, result, ok=(0, 1)) if head else ""
+    ours = workspace.git.text("rev-list", f"{state.root_commit}..{result}").split()
+    return shared if shared in ours else state.root_commit
 
 
 def undo_run(workspace: Workspace, run: StoredRun, *, environ: Mapping[str, str]) -> str:

@@ -21,13 +21,17 @@ __all__ = [
     "CallFailed",
     "CallReserved",
     "Committed",
+    "Continued",
     "Effect",
     "EnvironmentPrepared",
     "Event",
     "Finish",
+    "HintGiven",
     "LimitsChanged",
     "ModelReplied",
     "Outcome",
+    "PlanApproved",
+    "PlanWithheld",
     "Planned",
     "Prompted",
     "RunFinished",
@@ -52,6 +56,8 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
     UNPROVEN = "unproven"
     OUT_OF_BUDGET = "out_of_budget"
+    PLANNED = "planned"
+    """There is a plan that waits for approval."""
 
     @property
     def exit_code(self) -> int:
@@ -70,6 +76,8 @@ class Say(StrEnum):
     VERDICT = "verdict"
     NUDGE = "nudge"
     TRUNCATED = "truncated"
+    CONTINUE = "continue"
+    HINT = "hint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +152,41 @@ class LimitsChanged:
 
     kind: Literal["limits_changed"] = "limits_changed"
     limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanApproved:
+    """The user wants `plan` to be carried out: the model's own, or what they made of it."""
+
+    kind: Literal["plan_approved"] = "plan_approved"
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWithheld:
+    """The plan was not approved; the run ends, and goes on once it is."""
+
+    kind: Literal["plan_withheld"] = "plan_withheld"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintGiven:
+    """The user told the model something, and the run goes on."""
+
+    kind: Literal["hint_given"] = "hint_given"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continued:
+    """The user asks for more once a run has ended: it goes on from its result, in the same conversation."""
+
+    kind: Literal["continued"] = "continued"
+    request: str
+    limits: Limits
+    """In force from here on; they count from the run's beginning."""
+    allow_test_changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +320,10 @@ Event = Annotated[
     RunStarted
     | SessionStarted
     | LimitsChanged
+    | PlanApproved
+    | PlanWithheld
+    | HintGiven
+    | Continued
     | EnvironmentPrepared
     | BaselineMeasured
     | Prompted

@@ -9,7 +9,7 @@ from agent.events import Outcome, Say
 from agent.journal import Entry
 from agent.messages import Message
 from agent.state import Iteration, Phase, RunState
-from agent.task import Limits
+from agent.task import Limits, Plan
 from agent.testreport import TestReport
 from agent.verdict import VerdictKind
 
@@ -17,6 +17,8 @@ __all__ = ["apply", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
+_BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued)
+"""What a user does in their own time: the clock of the budget stands still until then."""
 
 
 def fold(entries: Iterable[Entry]) -> RunState:
@@ -32,12 +34,16 @@ def fold(entries: Iterable[Entry]) -> RunState:
     task = first.event.task
     state = RunState(
         started=first.event,
+        root_commit=task.base_commit,
+        root_tree=task.base_tree,
         tree=task.base_tree,
         witness_tree=task.base_tree,
         at=first.at,
         worked_at=first.at,
         say=Say.PLAN,
     )
+    if task.plan is not None:
+        state = replace(_planned(state, task.plan), approved=True, plan_changed=True)
     for entry in iterator:
         state = apply(state, entry)
     return state
@@ -46,7 +52,7 @@ def fold(entries: Iterable[Entry]) -> RunState:
 def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PLR0912 - one arm for each event
     """The state after one more event."""
     event = entry.event
-    resumed = isinstance(event, e.SessionStarted | e.LimitsChanged)
+    resumed = isinstance(event, _BY_THE_USER)
     elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
     worked_at = state.worked_at if resumed else entry.at
     spent = replace(state.spent, seconds=state.spent.seconds + elapsed)
@@ -58,12 +64,19 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
             return replace(state, failures=0, wait=0.0)
         case e.LimitsChanged(limits=limits):
             return _limited(state, limits)
+        case e.PlanApproved() | e.PlanWithheld():
+            return _decided(state, event)
+        case e.HintGiven(text=text):
+            told = f"{state.hint}\n\n{text}" if state.hint else text
+            return replace(_reopened(state), hint=told, nudges=0)
+        case e.Continued():
+            return _continued(state, event)
         case e.EnvironmentPrepared():
             return replace(state, environment=event)
         case e.BaselineMeasured():
             return _measured(state, event.report)
         case e.Prompted():
-            return replace(state, messages=state.messages + event.messages, say=None)
+            return replace(state, messages=state.messages + event.messages, say=None, hint="")
         case e.CallReserved() | e.CallFailed() | e.ModelReplied():
             return _called(state, event)
         case e.ToolReturned():
@@ -145,10 +158,7 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
         case None:
             return state
         case e.Planned(plan=plan):
-            new = state.started.task.mode == "new"
-            return replace(
-                state, plan=plan, phase=Phase.TESTS if new else Phase.CODE, say=Say.TESTS if new else Say.CODE
-            )
+            return _planned(state, plan)
         case e.TestRun(report=report, full=full):
             return _tested(state, report, event.tree) if full else state
         case e.Unsealed():
@@ -233,15 +243,82 @@ def _after(iteration: Iteration, state: RunState) -> RunState:
 def _limited(state: RunState, limits: Limits) -> RunState:
     """The state under other `limits`; if the budget was what ended the run, it goes on where it stopped."""
     short = state.spent.iterations >= state.started.limits.iterations
-    out = state.closing is not None and state.closing[0] is Outcome.OUT_OF_BUDGET
-    end, last = state.finished, state.iterations[-1] if state.iterations else None
-    state = replace(state, started=replace(state.started, limits=limits), closing=None if out else state.closing)
-    if end is not None and end.outcome is Outcome.OUT_OF_BUDGET:
-        best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
-        returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
-        state = replace(state, finished=None, iterations=state.iterations + returned)
-        out = True
-    return _after(last, state) if out and short and last is not None and not state.uncommitted else state
+    last = state.iterations[-1] if state.iterations else None
+    ended = state.finished.outcome if state.finished else state.closing[0] if state.closing else None
+    state = replace(state, started=replace(state.started, limits=limits))
+    if ended is not Outcome.OUT_OF_BUDGET:
+        return state
+    state = _reopened(state)
+    return _after(last, state) if short and last is not None and not state.uncommitted else state
+
+
+def _reopened(state: RunState) -> RunState:
+    """The state of a run that goes on although it ended, or was about to; the branch may have been taken back."""
+    end = state.finished
+    if end is None:
+        return replace(state, closing=None)
+    best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
+    returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
+    return replace(state, finished=None, closing=None, iterations=state.iterations + returned)
+
+
+def _planned(state: RunState, plan: Plan) -> RunState:
+    """There is a plan: the work begins, under `new` with the tests."""
+    new = state.started.task.mode == "new"
+    return replace(state, plan=plan, phase=Phase.TESTS if new else Phase.CODE, say=Say.TESTS if new else Say.CODE)
+
+
+def _decided(state: RunState, event: e.PlanApproved | e.PlanWithheld) -> RunState:
+    """The user approved a plan, or did not."""
+    if isinstance(event, e.PlanWithheld):
+        return replace(state, closing=(Outcome.PLANNED, event.reason))
+    if event.plan == state.plan:
+        return replace(_reopened(state), approved=True)
+    state = _without_pending(_reopened(state), "the user changed the plan")
+    return replace(state, plan=event.plan, approved=True, plan_changed=True)
+
+
+def _without_pending(state: RunState, why: str) -> RunState:
+    """With an answer to each call that was not carried out, as every call needs one."""
+    answers = tuple(
+        Message(role="tool", content=f"Not carried out: {why}.", tool_call_id=call.id) for call in state.pending
+    )
+    return replace(state, messages=state.messages + answers, pending=())
+
+
+def _continued(state: RunState, event: e.Continued) -> RunState:
+    """The start of the work on a further request: the result so far is its base, and what passes there has to stay."""
+    end, task = state.finished, state.started.task
+    if end is None:
+        raise DamagedRun("the journal asks for more of a run that has not ended", hint="its file was changed")
+    judged = state.verdict is not None and state.verdict.tree == end.tree and state.verdict.report is not None
+    further = replace(
+        task,
+        mode="change",
+        request=event.request,
+        base_commit=end.commit,
+        base_tree=end.tree,
+        settings_tree=task.settings_tree or task.base_tree,
+        test=task.test or (state.environment.test if state.environment else None),
+        test_policy="additive",
+        allow_test_changes=event.allow_test_changes,
+        plan=None,
+    )
+    return RunState(
+        started=replace(state.started, task=further, limits=event.limits),
+        root_commit=state.root_commit,
+        root_tree=state.root_tree,
+        tree=end.tree,
+        witness_tree=end.tree,
+        at=state.at,
+        worked_at=state.worked_at,
+        baseline=state.verdict.report if judged and state.verdict else None,
+        earlier_plans=(*state.earlier_plans, state.plan) if state.plan else state.earlier_plans,
+        messages=_without_pending(state, "the run had ended").messages,
+        say=Say.CONTINUE,
+        spent=state.spent,
+        prefix=state.prefix,
+    )
 
 
 def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:

@@ -23,6 +23,7 @@ yields what it reserves before it spends."""
 class Kit:
     """What a run works with: someone to ask, hands to use, a bench to test on, a judge to satisfy, a scribe."""
 
+    approve: Step
     prepare: Step
     measure: Step
     prompt: Step
@@ -43,9 +44,11 @@ def run(journal: Journal, kit: Kit) -> Outcome:
     return state.outcome
 
 
-def next_events(state: RunState, kit: Kit) -> Iterator[Event]:  # noqa: PLR0911 - one arm for each thing to do
+def next_events(state: RunState, kit: Kit) -> Iterator[Event]:  # noqa: C901, PLR0911 - an arm for each thing
     """Do the one thing that `state` calls for, and yield what came of it."""
     match due(state):
+        case Due.APPROVE:
+            return kit.approve(state)
         case Due.PREPARE:
             return kit.prepare(state)
         case Due.MEASURE:

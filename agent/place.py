@@ -2,17 +2,19 @@
 
 import glob
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from agent.live import LastLine, Line, Observer, Said, Working
 from agent.recipe import Recipe
 from agent.seal import Seal
 from agent.state import Phase, RunState
 from agent.testreport import TestReport
+from agent.transfer import GitTree
 from agent.workspace import Workspace
 from sandbox import Command, Engine, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup
 
-__all__ = ["HEADLINES", "Place", "headlines", "kept_closed", "seal_of"]
+__all__ = ["HEADLINES", "Place", "kept_closed", "seal_of", "setup_notices"]
 
 T = TypeVar("T")
 
@@ -35,7 +37,8 @@ class Place:
     """The recipe for a tree: how its environment is set up, how it is built and tested."""
     limits: Limits
     run_id: str
-    say: Callable[[str], None]
+    observe: Observer
+    """Is told of slow steps, and of what is printed meanwhile."""
     _environments: dict[str, Environment] = field(default_factory=dict, init=False)
     _sandboxes: dict[str, Sandbox] = field(default_factory=dict, init=False)
     _warm: str = field(default="", init=False)
@@ -68,7 +71,8 @@ class Place:
         Raises:
             SandboxError: nothing came of it.
         """
-        work = self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree))
+        work = self._watched(self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree)))
+        command = replace(command, hear=LastLine(self.observe))
 
         def attempt() -> Execution:
             environment, _ = self.prepare(state, tree)
@@ -87,7 +91,8 @@ class Place:
         Raises:
             SandboxError: nothing came of it.
         """
-        work = self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree))
+        work = self._watched(self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree)))
+        command = replace(command, hear=LastLine(self.observe))
         return self._persistently(
             lambda: self._sandbox(self.prepare(state, tree)[0]).execute_fresh(work, command),
         )
@@ -98,7 +103,8 @@ class Place:
         Raises:
             SandboxError: nothing came of it.
         """
-        work = self.workspace.tree(tree, seal=Seal(policy="locked"), ignore_base=tree)
+        work = self._watched(self.workspace.tree(tree, seal=Seal(policy="locked"), ignore_base=tree))
+        command = replace(command, hear=LastLine(self.observe))
         return self._persistently(
             lambda: self._sandbox(self._environment(setup, repr(setup))).execute_fresh(work, command)
         )
@@ -122,9 +128,15 @@ class Place:
         """Whose `.gitignore` holds: the base's, or under `new`, where the base has none, the tree's own."""
         return tree if state.started.task.mode == "new" else state.base
 
+    def _watched(self, tree: GitTree) -> GitTree:
+        def sent(done: int, total: int) -> None:
+            self.observe(Working(what="sending the files", done=done, total=total))
+
+        return replace(tree, sent=sent)
+
     def _environment(self, setup: Setup, key: str) -> Environment:
         if key not in self._environments:
-            self._environments[key] = self.engine.prepare(setup, headlines(self.say))
+            self._environments[key] = self.engine.prepare(setup, setup_notices(self.observe))
         return self._environments[key]
 
     def _sandbox(self, environment: Environment) -> Sandbox:
@@ -143,17 +155,16 @@ class Place:
             try:
                 return attempt()
             except SandboxLost as error:
-                self.say(f"the sandbox was lost ({error.message}); trying again")
+                self.observe(Said(f"the sandbox was lost ({error.message}); trying again"))
                 self.close()
         return attempt()
 
 
-def headlines(say: Callable[[str], None]) -> Callable[[str], None]:
-    """`say` for the sandbox's own messages alone."""
+def setup_notices(observe: Observer) -> Callable[[str], None]:
+    """What an engine may tell its messages to: its own ones are said, lines of pip and its like are but shown."""
 
     def told(line: str) -> None:
-        if line.startswith(HEADLINES):
-            say(line)
+        observe(Said(line) if line.startswith(HEADLINES) else Line(line))
 
     return told
 

@@ -1,4 +1,4 @@
-"""A run as plain lines: a reader of its journal."""
+"""A run as plain lines: what happened, told from the entries of its journal."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,44 +6,78 @@ from collections.abc import Callable, Iterator
 from agent import events as e
 from agent.folding import apply, fold
 from agent.journal import Entry
+from agent.live import Notice, Said
 from agent.messages import ToolCall
 from agent.state import RunState
 from agent.task import Limits, Plan
 from agent.testreport import Status, TestReport
-from agent.text import one_line, sanitise
+from agent.text import number_of, one_line, sanitise
 from agent.verdict import VerdictKind
+from agent.watching import Silent
 
-__all__ = ["Progress", "budget_line", "spent_line"]
+__all__ = ["Progress", "budget_line", "compared", "lines", "spent_line", "subject"]
 
 NAMES_SHOWN = 3
 
 
-class Progress:
-    """Turns each entry into lines and hands them to `write`."""
+class Progress(Silent):
+    """Turns each entry into lines and hands them to `write`: the watcher where nothing can be drawn."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._state: RunState | None = None
 
     def __call__(self, entry: Entry) -> None:
-        """Tell what happened. Watches from the journal's first entry on."""
         before = None if isinstance(entry.event, e.RunStarted) else self._state
         self._state = fold([entry]) if before is None else apply(before, entry)
-        for line in _lines(entry.event, before or self._state, self._state):
-            self._write(sanitise(line).replace("\n", "\\n"))
+        for line in lines(entry.event, before or self._state, self._state):
+            self._write(line)
 
     def catch_up(self, entries: tuple[Entry, ...]) -> None:
         """Take in what happened in earlier sessions without telling it again."""
         self._state = fold(entries) if entries else None
 
+    def notice(self, notice: Notice) -> None:
+        """Tell what is said of slow steps; the rest is for those who can draw."""
+        if isinstance(notice, Said):
+            self._write(_plain(notice.text))
+
+
+def lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:
+    """What `event`, which led from one state to the other, is to be told as: lines that are safe to print."""
+    return map(_plain, _lines(event, before, after))
+
+
+def compared(report: TestReport, before: RunState) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of the tests that `report` shows fixed and broken since the last full run, or since the baseline."""
+    earlier = before.report or before.baseline
+    if earlier is None:
+        return frozenset(), frozenset()
+    fixed = report.ids(Status.PASSED) & frozenset(earlier.failing)
+    return fixed, frozenset(report.failing) & earlier.ids(Status.PASSED)
+
 
 def budget_line(limits: Limits) -> str:
-    minutes = limits.seconds / 60
-    return f"${limits.dollars:.2f}, {limits.iterations} iterations, {limits.calls} calls, {minutes:g} min"
+    """As `$1.00, 8 iterations, 80 calls, 30 min`."""
+    iterations, calls = number_of(limits.iterations, "iteration"), number_of(limits.calls, "call")
+    return f"${limits.dollars:.2f}, {iterations}, {calls}, {limits.seconds / 60:g} min"
 
 
 def spent_line(state: RunState) -> str:
-    return f"${state.spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {state.spent.calls} calls"
+    """As `$0.0100 of $1.00, 3 calls`."""
+    spent, calls = state.spent, number_of(state.spent.calls, "call")
+    return f"${spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {calls}"
+
+
+def subject(call: ToolCall | None) -> str:
+    """What a call is about, on one line: its path, command or pattern; empty if that cannot be told."""
+    try:
+        arguments = json.loads(call.arguments) if call else {}
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(arguments, dict):
+        return ""
+    return next((one_line(str(arguments[k])) for k in ("path", "command", "pattern", "reason") if arguments.get(k)), "")
 
 
 def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912 - an arm each
@@ -52,6 +86,15 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
         case e.LimitsChanged(limits=limits):
             yield f"limits: at most {budget_line(limits)}"
+        case e.PlanApproved(plan=plan):
+            yield "plan: approved as it is" if plan == before.plan else "plan: approved, with changes"
+            if plan != before.plan:
+                yield from _plan(plan)
+        case e.HintGiven(text=text):
+            yield f"hint: {one_line(text)}"
+        case e.Continued(request=request):
+            yield f"request: {one_line(request)}"
+            yield f"limits: at most {budget_line(after.started.limits)}, all that was spent before included"
         case e.EnvironmentPrepared():
             how = "cached" if event.cached else f"made in {event.seconds:.0f} s, base image {event.origin}"
             yield f"environment: {how}; tests: {one_line(event.test)}"
@@ -97,7 +140,7 @@ def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[
         case _:
             call = next((call for call in before.pending if call.id == event.call_id), None)
             failed = f" - {one_line(event.content)}" if event.is_error else ""
-            yield f"  {one_line(event.name, 64)} {_subject(call)}".rstrip() + failed
+            yield f"  {one_line(event.name, 64)} {subject(call)}".rstrip() + failed
 
 
 def _plan(plan: Plan) -> Iterator[str]:
@@ -107,16 +150,12 @@ def _plan(plan: Plan) -> Iterator[str]:
 
 
 def _tests(report: TestReport, before: RunState, after: RunState) -> str:
-    earlier = before.report or before.baseline
+    fixed, broken = compared(report, before)
     line = f"iteration {after.spent.iterations}: {one_line(report.problem) or report}"
-    if earlier is not None:
-        fixed = report.ids(Status.PASSED) & set(earlier.failing)
-        broken = set(report.failing) & earlier.ids(Status.PASSED)
-        line += _names(", fixed", fixed) + _names(", broken", broken)
-    return f"{line} ({spent_line(after)})"
+    return f"{line}{_names(', fixed', fixed)}{_names(', broken', broken)} ({spent_line(after)})"
 
 
-def _names(word: str, ids: set[str] | frozenset[str]) -> str:
+def _names(word: str, ids: frozenset[str]) -> str:
     if not ids:
         return ""
     shown = " ".join(one_line(case_id) for case_id in sorted(ids)[:NAMES_SHOWN])
@@ -124,12 +163,5 @@ def _names(word: str, ids: set[str] | frozenset[str]) -> str:
     return f"{word} {shown}{more}"
 
 
-def _subject(call: ToolCall | None) -> str:
-    """What a call is about: its path, command or pattern."""
-    try:
-        arguments = json.loads(call.arguments) if call else {}
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(arguments, dict):
-        return ""
-    return next((one_line(str(arguments[k])) for k in ("path", "command", "pattern", "reason") if arguments.get(k)), "")
+def _plain(text: str) -> str:
+    return sanitise(text).replace("\n", "\\n")

@@ -37,20 +37,22 @@ class Recipes:
         """How `tree` is set up, built and tested."""
         entries = self.workspace.trees.entries(tree)
         plan = state.plan
-        key = (repr(plan and (plan.dependencies, plan.setup, plan.test)), *self._manifests(entries))
+        plans = (*state.earlier_plans, plan) if plan else state.earlier_plans
+        key = (repr([(each.dependencies, each.setup, each.test) for each in plans]), *self._manifests(entries))
         if key not in self._made:
-            self._made[key] = self._make(tree, entries, plan)
+            self._made[key] = self._make(tree, entries, plans)
         return self._made[key]
 
-    def _make(self, tree: str, entries: Mapping[str, Entry], plan: Plan | None) -> Recipe:
-        settings = self._settings(plan)
+    def _make(self, tree: str, entries: Mapping[str, Entry], plans: tuple[Plan, ...]) -> Recipe:
+        settings = self._settings(plans[-1] if plans else None)
         project = Project(read=lambda path: self._read(tree, path), paths=entries.keys(), cwd=self.task.cwd)
-        extra = plan.dependencies if plan else ()
+        extra = tuple(dict.fromkeys(dependency for plan in plans for dependency in plan.dependencies))
         metadata = self._metadata(project, tree, settings)
         version = self._tagged() if is_package(project) else None
         recipe = recipe_for(project, settings=settings, extra=extra, version=version, metadata=metadata)
-        if plan is not None and plan.setup and self.task.build is None:
-            recipe = replace(recipe, build=f"{plan.setup}\n{recipe.build}")
+        prepared = [plan.setup for plan in plans if plan.setup]
+        if prepared and self.task.build is None:
+            recipe = replace(recipe, build="\n".join((*prepared, recipe.build)))
         return recipe
 
     def _metadata(self, project: Project, tree: str, settings: Settings) -> Declaration | None:
@@ -80,10 +82,18 @@ class Recipes:
             paths=self.workspace.trees.entries(task.base_tree).keys(),
             cwd=task.cwd,
         )
-        settings = user.over(read_settings(base))
+        settings = user.over(self._own_settings(base))
         if task.mode == "new":
             return settings.over(Settings(test=plan.test if plan else None))
         return replace(settings, test=recipe_for(base, settings=settings).test)
+
+    def _own_settings(self, base: Project) -> Settings:
+        """What the repository says of itself, where no model wrote it."""
+        tree = self.task.settings_tree
+        if not tree:
+            return read_settings(base)
+        paths = self.workspace.trees.entries(tree).keys()
+        return read_settings(replace(base, read=lambda path: self._read(tree, path), paths=paths))
 
     def _read(self, tree: str, path: str) -> bytes | None:
         try:

@@ -47,7 +47,7 @@ class Scribe:
             return state.tip
         message = compose(subject, body, _trailers(state, iteration))
         commit = self.workspace.commit(tree, state.tip, message, at=state.worked_at)
-        at_base = state.tip == state.started.task.base_commit
+        at_base = state.tip == state.root_commit
         self.workspace.advance(state.started.branch, commit, None if at_base else state.tip)
         return commit
 

@@ -11,11 +11,12 @@ from random import random
 
 from agent import __version__
 from agent.accepting import check_out, unwritten
+from agent.approving import Approver
 from agent.asking import Asker
 from agent.bench import Bench
 from agent.config import Settings
 from agent.errors import UsageProblem
-from agent.events import LimitsChanged, Outcome, RunStarted, SessionStarted
+from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Journal
@@ -24,17 +25,16 @@ from agent.loop import Kit, run
 from agent.models.endpoint import Endpoint
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
-from agent.place import Place, headlines
-from agent.progress import Progress
+from agent.place import Place, setup_notices
 from agent.recipes import Recipes
 from agent.redact import Redactor
 from agent.runs import JOURNAL
 from agent.scribe import Scribe
 from agent.speaking import Speaker
 from agent.state import RunState
-from agent.task import Limits as TaskLimits
-from agent.task import Task
+from agent.task import Plan, Task
 from agent.tools.toolbox import SPECS
+from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
 from sandbox.engines import open_engine, prepare_ahead
@@ -47,10 +47,10 @@ class Surroundings:
     """What a session finds around it, handed in by the command line."""
 
     settings: Settings
-    say: Callable[[str], None]
-    """Hears of slow steps."""
-    progress: Progress
-    """Hears of every event."""
+    watcher: Watcher
+    """Is told all that happens."""
+    approve: Callable[[RunState], Plan | None] | None = None
+    """Asks a person for the plan to carry out; None: there is nobody to ask."""
     environ: Mapping[str, str]
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
 
@@ -82,32 +82,33 @@ class Session:
             sandbox=settings.sandbox,
         )
         with self._engine() as engine, self._journal(run_id) as journal:
-            journal.watch(self.around.progress)
+            journal.watch(self.around.watcher)
             journal.append(started)
             return self._work(journal, engine)
 
-    def resume(self, run_id: str, limits: TaskLimits | None = None) -> RunState:
-        """Take a run up where its journal left off, under other `limits` if some are given.
+    def resume(self, run_id: str, given: Callable[[RunState], tuple[Event, ...] | None]) -> RunState:
+        """Take a run up where its journal left off, with the events that `given` makes of its state.
 
-        A run that has ended is left alone, unless it ran out of its budget and the limits are other ones.
+        A run for which there are none (None) is left alone: it has ended.
 
         Raises:
-            UsageProblem: the run used another sandbox than the one that is set, or another process works on it.
+            UsageProblem: the run used another sandbox than the one that is set, another process works on it, or what
+                was given does not fit its state.
             GreenwardError, SandboxError: something outside of the run is in its way.
         """
         with self._journal(run_id) as journal:
             state = fold(journal.entries)
-            other = limits not in (None, state.started.limits) and state.outcome in (None, Outcome.OUT_OF_BUDGET)
-            if state.outcome is not None and not other:
+            events = given(state)
+            if events is None:
                 if unwritten(self.workspace):
                     self._deliver(state)
                 return state
             self._check_sandbox(state)
-            self.around.progress.catch_up(journal.entries)
-            journal.watch(self.around.progress)
+            self.around.watcher.catch_up(journal.entries)
+            journal.watch(self.around.watcher)
             with self._engine() as engine:
-                if limits is not None and other:
-                    journal.append(LimitsChanged(limits=limits))
+                for event in events:
+                    journal.append(event)
                 return self._work(journal, engine)
 
     def _check_sandbox(self, state: RunState) -> None:
@@ -152,19 +153,20 @@ class Session:
             recipe=recipes.for_tree,
             limits=Limits(),
             run_id=started.run_id,
-            say=self.around.say,
+            observe=self.around.watcher.notice,
         )
         recipes.execute = place.execute_in
         if state.plan is None and started.task.mode != "fix":
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
-        model = stack.enter_context(OpenAIModel(self._endpoint(state)))
+        model = stack.enter_context(OpenAIModel(self._endpoint(state), observe=self.around.watcher.notice))
         model.prepare()
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
         hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts)
         return Kit(
+            approve=Approver(decide=self.around.approve).approve,
             prepare=bench.prepare,
             measure=bench.measure,
             prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,
@@ -180,7 +182,7 @@ class Session:
         """While the model plans: the base's environment, or, where there is no base yet, the image it will stand on."""
         task = state.started.task
         setup = Setup(image=task.image) if task.mode == "new" else recipes.for_tree(state.base, state).setup
-        prepare_ahead(state.started.sandbox, self.around.environ, setup, headlines(self.around.say))
+        prepare_ahead(state.started.sandbox, self.around.environ, setup, setup_notices(self.around.watcher.notice))
 
     def _endpoint(self, state: RunState) -> Endpoint:
         settings, started = self.around.settings, state.started

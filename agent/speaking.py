@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agent.events import Event, Prompted, Say
 from agent.feedback import feedback
 from agent.messages import Message
+from agent.planfile import plan_text
 from agent.state import RunState
 from agent.text import excerpt, fenced, sanitise
 from prompts import render
@@ -27,19 +28,33 @@ class Speaker:
 
     def prompt(self, state: RunState) -> Iterator[Event]:
         """Say what the state calls for."""
-        about = state.say or Say.NUDGE
-        text = render(about.value, **self._values(about, state))
+        about = state.say or Say.HINT
+        said = [render(about.value, **self._values(about, state))]
+        if about is not Say.PLAN and not state.messages:
+            said.insert(0, render(Say.PLAN.value, **self._plan(state)))
+        if about is not Say.HINT and state.hint:
+            said.append(render(Say.HINT.value, **self._values(Say.HINT, state)))
         opening = () if state.messages else (Message(role="system", content=render("system")),)
-        yield Prompted(about=about, messages=(*opening, Message(role="user", content=text)))
+        yield Prompted(about=about, messages=(*opening, Message(role="user", content="\n\n".join(said))))
 
-    def _values(self, about: Say, state: RunState) -> dict[str, object]:
+    def _values(self, about: Say, state: RunState) -> dict[str, object]:  # noqa: C901, PLR0911 - an arm for each
         task, report, verdict = state.started.task, state.report, state.verdict
         match about:
             case Say.PLAN:
                 return self._plan(state)
             case Say.CODE:
                 old = state.baseline.failing if task.mode == "change" and state.baseline else ()
-                return {"mode": task.mode, "old_failures": old}
+                return {
+                    "mode": task.mode,
+                    "old_failures": old,
+                    "changed_plan": "" if task.mode == "new" else _changed_plan(state),
+                }
+            case Say.TESTS:
+                return {"changed_plan": _changed_plan(state)}
+            case Say.CONTINUE:
+                return {"request": excerpt(sanitise(task.request), REQUEST_LIMIT)}
+            case Say.HINT:
+                return {"hint": excerpt(sanitise(state.hint), REQUEST_LIMIT)}
             case Say.TESTS_NOT_RED:
                 return {"result": str(report), "problem": report.problem if report else ""}
             case Say.RESULTS:
@@ -50,7 +65,7 @@ class Speaker:
                 return {"kind": verdict.kind.value if verdict else "", "reasons": [sanitise(r) for r in reasons]}
             case Say.NUDGE:
                 return {"report": str(report) if report else ""}
-            case Say.PLAN_MISSING | Say.TESTS | Say.TRUNCATED:
+            case Say.PLAN_MISSING | Say.TRUNCATED:
                 return {}
 
     def _plan(self, state: RunState) -> dict[str, object]:
@@ -66,4 +81,10 @@ class Speaker:
             "files": [sanitise(path) for path in paths[:FILES_SHOWN]],
             "files_left_out": max(0, len(paths) - FILES_SHOWN),
             "failures": feedback(baseline, None) if baseline is not None and task.mode == "fix" else "",
+            "given": task.plan is not None,
         }
+
+
+def _changed_plan(state: RunState) -> str:
+    """The plan, if it is not as the model submitted it."""
+    return plan_text(state.plan) if state.plan and state.plan_changed else ""

@@ -29,6 +29,7 @@ class Phase(StrEnum):
 class Due(StrEnum):
     """The one thing that a state calls for."""
 
+    APPROVE = "approve"
     FINISH = "finish"
     JUDGE = "judge"
     COMMIT = "commit"
@@ -55,7 +56,10 @@ class RunState:
     """Everything that the loop knows, derived from the journal."""
 
     started: e.RunStarted
-    """What was asked for; its limits are the ones in force."""
+    """What was asked for last; its limits are the ones in force."""
+    root_commit: str
+    """Where the run's branch leaves the user's history: the snapshot that it began from."""
+    root_tree: str
     tree: str
     """The work as it stands."""
     at: datetime
@@ -68,9 +72,17 @@ class RunState:
     witness_tree: str = ""
     """Where the acceptance criteria have to fail: the base, or under `new` the tests-only commit."""
     plan: Plan | None = None
+    approved: bool = False
+    """Whether the user approved the plan, or wrote it."""
+    plan_changed: bool = False
+    """Whether the plan is not, word for word, the one that the model submitted."""
+    earlier_plans: tuple[Plan, ...] = ()
+    """Those of the requests that the run fulfilled before this one."""
     messages: tuple[Message, ...] = ()
     pending: tuple[ToolCall, ...] = ()
     say: Say | None = None
+    hint: str = ""
+    """What the user wants the model to know; not told yet."""
     nudges: int = 0
     report: TestReport | None = None
     previous_report: TestReport | None = None
@@ -91,7 +103,7 @@ class RunState:
 
     @property
     def base(self) -> str:
-        """The tree that the run started from."""
+        """The tree that the work on the request started from."""
         return self.started.task.base_tree
 
     @property
@@ -123,6 +135,8 @@ class RunState:
 
 def due(state: RunState) -> Due:
     """What the state calls for next."""
+    if state.plan and state.started.task.approve and not (state.approved or state.closing):
+        return Due.APPROVE
     if state.uncommitted:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
@@ -135,7 +149,7 @@ def due(state: RunState) -> Due:
         return missing
     if state.must_test:
         return Due.TEST
-    return Due.PROMPT if state.say else Due.ASK
+    return Due.PROMPT if state.say or state.hint else Due.ASK
 
 
 def ending(state: RunState) -> tuple[Outcome, str] | None:

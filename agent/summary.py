@@ -18,6 +18,7 @@ WORDS = {
     Outcome.BLOCKED: "blocked",
     Outcome.UNPROVEN: "unproven",
     Outcome.OUT_OF_BUDGET: "out of budget",
+    Outcome.PLANNED: "planned",
 }
 REASONS_SHOWN = 10
 REQUEST_SHOWN = 80
@@ -103,10 +104,10 @@ def _next(state: RunState, where: str) -> str:
     run_id += f" --repo {where}" if where else ""
     if state.outcome is None:
         return f"greenward resume {run_id}"
-    more = ""
+    more = f"greenward resume {run_id} carries the plan out" if state.outcome is Outcome.PLANNED else ""
     if state.outcome is Outcome.OUT_OF_BUDGET and "context" not in state.reason:
         more = f"greenward resume {run_id} {_raised(state)} goes on"
-    if state.result_tree == state.base:
+    if state.result_tree == state.root_tree:
         return more or "nothing was changed"
     look = f"greenward diff {run_id}, then greenward accept {run_id}"
     return f"{more}; or {look}" if more else look

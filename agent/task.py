@@ -37,31 +37,6 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One piece of work, complete enough to be carried out on another machine that has the repository."""
-
-    __test__ = False
-
-    mode: Mode
-    request: str
-    base_commit: str
-    """The snapshot commit that the run starts from."""
-    base_tree: str
-    cwd: str = ""
-    """The project's directory inside the repository; empty for its root."""
-    only: tuple[str, ...] = ()
-    """The directories that the run sees at all; empty for all."""
-    setup: str | None = None
-    build: str | None = None
-    test: str | None = None
-    image: str | None = None
-    test_policy: TestPolicy = "additive"
-    allow_test_changes: tuple[str, ...] = ()
-    instructions: str = ""
-    """The repository's `AGENTS.md`: untrusted text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
     """A file that the plan creates or changes, and what for."""
 
@@ -93,3 +68,34 @@ class Plan:
     setup: str | None = None
     test: str | None = None
     slug: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One piece of work, complete enough to be carried out on another machine that has the repository."""
+
+    __test__ = False
+
+    mode: Mode
+    request: str
+    base_commit: str
+    """The snapshot commit that the run starts from."""
+    base_tree: str
+    cwd: str = ""
+    """The project's directory inside the repository; empty for its root."""
+    only: tuple[str, ...] = ()
+    """The directories that the run sees at all; empty for all."""
+    setup: str | None = None
+    build: str | None = None
+    test: str | None = None
+    image: str | None = None
+    test_policy: TestPolicy = "additive"
+    allow_test_changes: tuple[str, ...] = ()
+    instructions: str = ""
+    """The repository's `AGENTS.md`: untrusted text."""
+    plan: Plan | None = None
+    """The plan to carry out, from the user; None: the model makes one."""
+    approve: bool = False
+    """Whether the model's plan has to be approved before the work goes on."""
+    settings_tree: str = ""
+    """Where the repository's own settings are read from, if not from the base: what a model wrote sets nothing."""

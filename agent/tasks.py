@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 from agent.errors import UsageProblem
+from agent.live import Said
 from agent.session import Session, Surroundings, new_run_id
 from agent.state import RunState
-from agent.task import Task
+from agent.task import Plan, Task
 from agent.text import excerpt
 from agent.workspace import Workspace
 from sandbox.engines import open_engine
 
-__all__ = ["Project", "start_new", "start_on"]
+__all__ = ["Planning", "Project", "checked", "start_new", "start_on"]
 
 INSTRUCTIONS = "AGENTS.md"
 INSTRUCTIONS_LIMIT = 20_000
@@ -37,7 +38,16 @@ class Project:
     allow_test_changes: tuple[str, ...] | list[str] = ()
 
 
-def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """Who makes the plan, and whether somebody approves it."""
+
+    plan: Plan | None = None
+    """From the user; None: the model makes one."""
+    approve: bool = False
+
+
+def start_new(around: Surroundings, directory: Path, prompt: str, *, planning: Planning) -> RunState:
     """Scaffold a project in `directory`; when it is proven, its files are there and `main` is at the result.
 
     Raises:
@@ -45,7 +55,7 @@ def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
         SandboxUnavailable: there is no engine; then there is no directory either.
         GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
     """
-    request = _checked(prompt)
+    request = checked(prompt)
     with open_engine(around.settings.sandbox, around.environ):
         pass
     with _created(directory, around.environ) as workspace:
@@ -56,12 +66,20 @@ def start_new(around: Surroundings, directory: Path, prompt: str) -> RunState:
             base_commit=snapshot.commit,
             base_tree=snapshot.tree,
             image=around.settings.image,
+            plan=planning.plan,
+            approve=planning.approve,
         )
         return _start(Session(workspace=workspace, around=around), task)
 
 
 def start_on(
-    around: Surroundings, mode: Literal["fix", "change"], repo: Path, request: str, project: Project
+    around: Surroundings,
+    mode: Literal["fix", "change"],
+    repo: Path,
+    request: str,
+    *,
+    project: Project,
+    planning: Planning,
 ) -> RunState:
     """Work on a snapshot of the repository at `repo`.
 
@@ -69,11 +87,11 @@ def start_on(
         UsageProblem: the request, a setting or the state of the repository does not allow it.
         GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
     """
-    request = _checked(request) if mode == "change" else request.strip()
+    request = checked(request) if mode == "change" else request.strip()
     with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
         for left_out in snapshot.left_out:
-            around.say(f"left out: {left_out.path} ({left_out.reason})")
+            around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))
         task = Task(
             mode=mode,
             request=request,
@@ -88,6 +106,8 @@ def start_on(
             test_policy="locked" if mode == "fix" else "additive",
             allow_test_changes=tuple(project.allow_test_changes),
             instructions=_instructions(workspace, snapshot.tree),
+            plan=planning.plan,
+            approve=planning.approve,
         )
         return _start(Session(workspace=workspace, around=around), task)
 
@@ -111,7 +131,12 @@ def _start(session: Session, task: Task) -> RunState:
     return session.start(task, run_id, session.workspace.branch_name(_slug(task), run_id))
 
 
-def _checked(request: str) -> str:
+def checked(request: str) -> str:
+    """`request` without the space around it.
+
+    Raises:
+        UsageProblem: nothing is left of it.
+    """
     if not request.strip():
         raise UsageProblem("the request is empty", hint="say in a sentence what is wanted")
     return request.strip()

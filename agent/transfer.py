@@ -1,8 +1,8 @@
 """A tree on its way into a sandbox, and what comes back from there, as `sandbox.Tree` has it."""
 
 import tarfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from agent.edits import Edit
 from agent.git import Git
@@ -58,6 +58,8 @@ class GitTree:
     trees: Trees
     seal: Seal
     rules: IgnoreRules
+    sent: Callable[[int, int], None] = field(default=lambda _done, _total: None, compare=False)
+    """Is told how many bytes of how many a sandbox has taken, after each file."""
 
     def paths(self) -> Collection[str]:
         """All files and links that a sandbox is given."""
@@ -147,6 +149,7 @@ class GitTree:
         return {entry.path: entry for entry in self.trees.files(tree) if entry.path not in links - inside}
 
     def _archive(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+        done, total = 0, sum(entry.size for entry in entries)
         for entry in entries:
             data = self.trees.blob(entry.oid)
             info = tarfile.TarInfo(entry.path)
@@ -158,6 +161,8 @@ class GitTree:
             info.size = len(data)
             yield info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
             yield data + b"\0" * (-len(data) % _BLOCK)
+            done += entry.size
+            self.sent(done, total)
         yield b"\0" * (2 * _BLOCK)
 
 

@@ -68,6 +68,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     collect: tuple[str, ...] = ()
     """Names of files that the command writes into the directory `$GREENWARD_OUT`, to be handed back."""
+    hear: Callable[[bytes], None] | None = field(default=None, compare=False, repr=False)
+    """Is told what the command prints, as it comes and cut anywhere; it must not raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,20 @@ def a_tree_arrives_exactly(bench: Bench) -> None:
     same(execute(bench, ODD, script).result.output, wanted)
 
 
+def output_is_heard_as_it_comes(bench: Bench) -> None:
+    warm: list[bytes] = []
+    anew: list[bytes] = []
+    script, tree = "seq 1 40; sleep 0.2; seq 1001 1040 >&2", bench.tree(())
+    with bench.open(Limits()) as sandbox:
+        results = (
+            sandbox.execute(tree, Command(script=script, hear=warm.append)).result,
+            sandbox.execute_fresh(tree, Command(script=script, hear=anew.append)),
+        )
+    for heard, result in zip((warm, anew), results, strict=True):
+        same(b"".join(heard), result.output)
+        true(b"1001" not in heard[0], "what is printed later was heard together with what came before")
+
+
 def an_idle_command_changes_nothing(bench: Bench) -> None:
     tree = bench.tree(ODD)
     with bench.open(Limits()) as sandbox:

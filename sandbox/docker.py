@@ -105,7 +105,7 @@ class DockerSandbox:
     def _execute_fresh(self, container: Container, tree: Tree, command: Command) -> ExecResult:
         channel = container.channel
         _unpack(channel, tree.since(None))
-        kept = HeadTail(self._limits.output_bytes)
+        kept = HeadTail(self._limits.output_bytes, command.hear)
         ran = _run(container, command, kept)
         if ran.code is None or ran.died:
             return _result(ran, kept)
@@ -120,7 +120,7 @@ class DockerSandbox:
         """What came of it, and whether the container now holds just what the tree does and what is ignored."""
         channel = warm.container.channel
         time.sleep(max(0.0, warm.listed_at + TICK_SECONDS - time.monotonic()))
-        kept = HeadTail(self._limits.output_bytes)
+        kept = HeadTail(self._limits.output_bytes, command.hear)
         ran = _run(warm.container, command, kept)
         if ran.code is None or ran.died:
             return Execution(result=_result(ran, kept), tree=tree), False

@@ -14,6 +14,9 @@ exec 3<&0 5>&2 2>/dev/null
 mkdir -p "$HOME" /build/bin "$own/out"
 mkfifo "$own/pipe"
 code=125
+# So that what a command prints is passed on as it comes; without it, `head` keeps some kilobytes back.
+unbuffered=
+! command -v stdbuf >/dev/null || unbuffered='stdbuf -o0'
 
 receive() {
     while read -r size && [ "$size" -gt 0 ]; do
@@ -123,7 +126,7 @@ run() {
     for each in /proc/[0-9]*; do
         known="$known${each#/proc/} "
     done
-    { head -c "$half" && tail -c "$((half + 1))"; } <"$own/pipe" >&5 3<&- 5>&- &
+    { $unbuffered head -c "$half" && tail -c "$((half + 1))"; } <"$own/pipe" >&5 3<&- 5>&- &
     limiter=$!
     watch >/dev/null 5>&- &
     watcher=$!

@@ -130,7 +130,9 @@ class LocalSandbox:
         limits = f"ulimit -c 0; ulimit -n {self._limits.open_files} 2>/dev/null; "
         text = limits + script_of(command, str(place.root))
         script.write_bytes(text.encode("utf-8", "surrogateescape"))
-        result = run_script(script, environment, timeout=command.timeout, output_bytes=self._limits.output_bytes)
+        result = run_script(
+            script, environment, timeout=command.timeout, output_bytes=self._limits.output_bytes, hear=command.hear
+        )
         return place.with_files(result, command.collect, self._limits.collected_bytes)
 
     def _ready(self, tree: Tree) -> "_Place":

@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox import ExecResult
@@ -21,9 +21,16 @@ POLL_SECONDS = 0.01
 PROC = Path("/proc")
 
 
-def run_script(script: Path, environment: Mapping[str, str], *, timeout: float, output_bytes: int) -> ExecResult:
+def run_script(
+    script: Path,
+    environment: Mapping[str, str],
+    *,
+    timeout: float,
+    output_bytes: int,
+    hear: Callable[[bytes], None] | None = None,
+) -> ExecResult:
     """Run `script` with `sh` and nothing on its input; past `timeout` seconds its process group is killed."""
-    kept = HeadTail(output_bytes)
+    kept = HeadTail(output_bytes, hear)
     began = time.monotonic()
     with subprocess.Popen(
         ["sh", str(script)],

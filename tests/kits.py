@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent import events as e
+from agent.approving import Approver
 from agent.asking import Asker
 from agent.folding import fold
 from agent.journal import Entry, Journal
+from agent.live import Notice, Said
 from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request, ToolSpec
@@ -21,6 +23,7 @@ from agent.state import RunState, ending
 from agent.task import Criterion, Limits, Mode, Plan, PlannedFile, Prices, Task
 from agent.testreport import Status, TestCase, TestReport
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
+from agent.watching import Silent
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 PRICES = Prices(input=0.5, cached=0.125, output=2.0)
@@ -127,6 +130,7 @@ class World:
             model=ScriptedModel(replies), tools=TOOLS, delay=lambda _error, _count: None, sleep=lambda _seconds: None
         )
         return Kit(
+            approve=Approver().approve,
             prepare=_prepare,
             measure=lambda state: iter([e.BaselineMeasured(report=self.report_on(state.base))]),
             prompt=_prompt,
@@ -184,6 +188,21 @@ def _finish(state: RunState) -> Iterator[e.Event]:
     end = ending(state)
     assert end is not None
     yield e.RunFinished(outcome=end[0], reason=end[1], commit=state.tip, tree=state.tree)
+
+
+@dataclass
+class Recorder(Silent):
+    """A watcher that keeps what it was told of what is not journaled."""
+
+    noticed: list[Notice] = field(default_factory=list)
+
+    def notice(self, notice: Notice) -> None:
+        self.noticed.append(notice)
+
+    @property
+    def said(self) -> list[str]:
+        """What was worth a line that stays."""
+        return [notice.text for notice in self.noticed if isinstance(notice, Said)]
 
 
 def open_journal(path: Path, *, tick: float = 1.0, scrub: Callable[[str], str] = lambda text: text) -> Journal:

@@ -28,7 +28,7 @@ from agent.workspace import Workspace
 from sandbox import Command, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup, Tree
 from sandbox.local import LocalSandbox
 from tests.gitrepo import AT, repository
-from tests.kits import EPOCH, PRICES
+from tests.kits import EPOCH, PRICES, Recorder
 
 QUICK = "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
 """Starts in half the time."""
@@ -137,11 +137,11 @@ class Lab:
             test_policy=policy, **task,
         )  # fmt: skip
         self.engine = engine or HereEngine()
-        self.said: list[str] = []
+        self.watcher = Recorder()
         self.recipes = Recipes(workspace=self.workspace, task=self.task)
         self.place = Place(
             engine=self.engine, workspace=self.workspace, recipe=self.recipes.for_tree, limits=Limits(), run_id="r1",
-            say=self.said.append,
+            observe=self.watcher.notice,
         )  # fmt: skip
         self.bench = Bench(place=self.place, timeout=60.0)
         self.judge = Judge(bench=self.bench)

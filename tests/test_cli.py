@@ -112,7 +112,7 @@ def serve():
 
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
-        "accept", "change", "demo", "diff", "fix", "image", "image import", "new", "resume", "runs", "undo",
+        "accept", "change", "demo", "diff", "fix", "image", "image import", "new", "plan", "resume", "runs", "undo",
     ]  # fmt: skip
 
 

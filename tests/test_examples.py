@@ -1,16 +1,16 @@
 """Every directory in `examples` runs to the outcome that its `task.toml` states."""
 
-import shutil
+import subprocess
+import sys
 import tomllib
 
 import pytest
 
 from agent.models.script import load_script
 from agent.models.server import ScriptedServer
+from scripts.example import EXAMPLES, prepare
 from tests.e2e.harness import ROOT, entries, greenward, subjects, variables
-from tests.gitrepo import git, repository
-
-EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/task.toml"))
+from tests.gitrepo import git
 
 
 @pytest.mark.docker
@@ -19,16 +19,9 @@ def test_an_example_ends_as_its_task_states(example, tmp_path):
     task = tomllib.loads((example / "task.toml").read_text())
     expected = task["expected"]
     project = tmp_path / "project"
-    if task["mode"] != "new":
-        shutil.copytree(example / "repo", project)
-        repository(project, {})
-    arguments = {
-        "new": ["new", project, task["request"]],
-        "fix": ["fix", project],
-        "change": ["change", task["request"], project],
-    }[task["mode"]]
+    command = prepare(example, project)
     with ScriptedServer(load_script(example / "script.toml")) as server:
-        ran = greenward(*arguments, *task["options"], environment=variables(server))
+        ran = greenward(*command[1:], environment=variables(server))
     assert ran.code == expected["exit_code"], ran.said
     assert "Traceback" not in ran.err
     assert len(server.requests) == len(server.script.replies), "not every reply of the script was asked for"
@@ -40,3 +33,24 @@ def test_an_example_ends_as_its_task_states(example, tmp_path):
     since = finished.commit if task["mode"] == "new" else f"{base}..{finished.commit}"
     assert subjects(project, since) == expected["commits"]
     assert git(project, "diff", "--name-only", base, finished.commit).split() == expected["changed"]
+
+
+@pytest.mark.docker
+def test_an_example_is_run_by_its_name_and_leaves_what_is_there_alone(tmp_path):
+    project = tmp_path / "blocked"
+
+    def run(*arguments):
+        script = [sys.executable, "scripts/example.py", *map(str, arguments)]
+        environment = {**variables(key=None), "PYTHONPATH": str(ROOT)}
+        return subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    done = run("04", project)
+    assert done.returncode == 1, done.stderr
+    assert f"$ greenward fix {project}" in done.stderr
+    assert "blocked: " in done.stdout
+    head = git(project, "rev-parse", "HEAD")
+
+    assert run("04", project).returncode == 2
+    assert git(project, "rev-parse", "HEAD") == head
+    assert "04-blocked" in run("nothing").stderr
+    assert run().returncode == 2

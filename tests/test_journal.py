@@ -18,7 +18,7 @@ from agent.errors import DamagedRun, UsageProblem
 from agent.folding import fold
 from agent.journal import Entry, Journal, read_entries
 from agent.messages import Usage
-from agent.task import Limits
+from agent.task import Limits, Plan
 from tests.kits import every_event, open_journal, started
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
@@ -65,7 +65,14 @@ def test_every_event_is_read_as_it_was_written(path, events):
 
 
 def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(path):
-    events = [*every_event(), e.LimitsChanged(limits=Limits(dollars=2.0))]
+    by_the_user = [
+        e.LimitsChanged(limits=Limits(dollars=2.0)),
+        e.PlanApproved(plan=Plan(summary="Add.", steps=("Add.",))),
+        e.PlanWithheld(reason="not yet"),
+        e.HintGiven(text="look at the sums"),
+        e.Continued(request="also subtract", limits=Limits(dollars=3.0), allow_test_changes=("tests/*",)),
+    ]
+    events = [*every_event(), *by_the_user]
     assert {type(event) for event in events} == set(KINDS)
     held = {type(event.effect) for event in events if isinstance(event, e.ToolReturned)}
     assert held == {*EFFECTS, type(None)}

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from agent.place import HEADLINES, headlines
+from agent.live import Line, Said, Working
+from agent.place import HEADLINES, setup_notices
 from sandbox import Command, Limits, SandboxLost
 from sandbox.local import LocalSandbox
 from tests.lab import BIN, DyingEngine, HereEngine
@@ -99,7 +100,7 @@ def test_a_sandbox_that_dies_twice_is_made_anew(lab, fresh):
     ended = run(at.state, at.state.base, Command(script="echo here"))
 
     assert (ended if fresh else ended.result).output == b"here\n"
-    assert at.said == ["the sandbox was lost (killed from outside); trying again"] * 2
+    assert at.watcher.said == ["the sandbox was lost (killed from outside); trying again"] * 2
     assert len(at.engine.opened) == 3
 
 
@@ -158,7 +159,28 @@ def test_lines_of_a_setup_are_no_progress(lab):
     at = lab(FILES, engine=HereEngine(lines=lines))
     at.place.prepare(at.state, at.state.base)
 
-    assert at.said == ["setting up the environment (once for these requirements)"]
+    assert at.watcher.said == ["setting up the environment (once for these requirements)"]
+
+
+def test_lines_of_a_setup_are_shown_and_not_kept(lab):
+    at = lab(FILES, engine=HereEngine(lines=("Collecting click",)))
+    at.place.prepare(at.state, at.state.base)
+
+    assert at.watcher.noticed == [Line("Collecting click")]
+
+
+def test_the_files_on_their_way_and_the_last_line_of_a_command_are_told(lab):
+    at = lab(FILES)
+    for execute in (at.place.execute, at.place.execute_fresh):
+        at.watcher.noticed.clear()
+        execute(at.state, at.state.base, Command(script="echo one; printf two"))
+
+        sent = [notice for notice in at.watcher.noticed if isinstance(notice, Working)]
+        size = sum(len(text) for text in FILES.values())
+        assert [notice.done for notice in sent] == sorted({notice.done for notice in sent})
+        assert (sent[-1].done, sent[-1].total, len(sent)) == (size, size, len(FILES))
+        assert sent[-1].finished
+        assert at.watcher.noticed[-1] == Line("two")
 
 
 def test_every_message_of_the_sandbox_itself_is_a_headline():
@@ -170,12 +192,12 @@ def test_every_message_of_the_sandbox_itself_is_a_headline():
                 text = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
                 said += [text.value] if isinstance(text, ast.Constant) else []
     heard = []
-    tell = headlines(heard.append)
+    tell = setup_notices(heard.append)
     for text in said:
         tell(text)
 
     assert len(said) >= 5
-    assert heard == said
+    assert heard == [Said(text) for text in said]
     assert all(any(text.startswith(headline) for text in said) for headline in HEADLINES)
 
 

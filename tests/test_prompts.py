@@ -23,6 +23,7 @@ PLAN = {
     "files": ["README.md", "src/app.py"],
     "files_left_out": 0,
     "failures": "",
+    "given": False,
 }
 SAID = {
     "system": ("system", {}),
@@ -31,19 +32,24 @@ SAID = {
     "plan-new": ("plan", {**PLAN, "mode": "new", "request": "a CLI that counts", "instructions": "", "files": []}),
     "plan-fix": ("plan", {**PLAN, "mode": "fix", "request": "", "failures": "1 failed", "files_left_out": 12}),
     "plan_missing": ("plan_missing", {}),
-    "tests": ("tests", {}),
+    "plan-given": ("plan", {**PLAN, "given": True}),
+    "tests": ("tests", {"changed_plan": ""}),
+    "tests-changed": ("tests", {"changed_plan": 'summary = "Count words"\n'}),
     "tests_not_red": ("tests_not_red", {"result": "3 passed", "problem": ""}),
     "tests_not_red-problem": ("tests_not_red", {"result": "no tests", "problem": "no tests were found"}),
-    "code-new": ("code", {"mode": "new", "old_failures": ()}),
-    "code-fix": ("code", {"mode": "fix", "old_failures": ()}),
-    "code-change": ("code", {"mode": "change", "old_failures": ("tests/test_a.py::test_old",)}),
+    "code-new": ("code", {"mode": "new", "old_failures": (), "changed_plan": ""}),
+    "code-fix": ("code", {"mode": "fix", "old_failures": (), "changed_plan": ""}),
+    "code-change": ("code", {"mode": "change", "old_failures": ("tests/test_a.py::test_old",), "changed_plan": ""}),
     "results-red": ("results", {"feedback": "1 failed, 2 passed", "green": False}),
     "results-green": ("results", {"feedback": "3 passed", "green": True}),
     "verdict-unproven": ("verdict", {"kind": "unproven", "reasons": ["`app list --json` does not show: JSON"]}),
     "verdict-failed": ("verdict", {"kind": "failed", "reasons": ["tests/test_a.py::test_b fails"]}),
     "nudge": ("nudge", {"report": "1 failed"}),
     "nudge-untested": ("nudge", {"report": ""}),
+    "code-changed": ("code", {"mode": "fix", "old_failures": (), "changed_plan": 'summary = "Add"\n'}),
     "truncated": ("truncated", {}),
+    "continue": ("continue", {"request": "also print the total"}),
+    "hint": ("hint", {"hint": "look at the parser"}),
 }
 
 

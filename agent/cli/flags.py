@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["LIMITS", "PROJECT", "SERVER", "SHARED", "Flags", "Repo", "RunId", "Where", "with_options"]
+__all__ = ["APPROVAL", "LIMITS", "PROJECT", "SERVER", "SHARED", "Flags", "Repo", "RunId", "Where", "with_options"]
 
 Flags = dict[str, object]
 Repo = Annotated[Path, typer.Argument(help="The repository.", show_default="the current directory")]
@@ -45,6 +45,10 @@ LIMITS: Group = {
     "max_minutes": _option(float, "How long it may take.", "MINUTES"),
 }
 SHARED = MODEL | SERVER | LIMITS
+APPROVAL: Group = {
+    "plan": (Annotated[Path | None, typer.Option(metavar="FILE", help="Carry out this plan.")], None),
+    "approve": (Annotated[bool, typer.Option("--approve", help="Ask before the model's plan is carried out.")], False),
+}
 PROJECT: Group = {
     "test": _option(str, "The command that runs the tests.", "COMMAND"),
     "setup": _option(str, "A command that installs what the tests need.", "COMMAND"),

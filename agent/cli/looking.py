@@ -34,7 +34,7 @@ def diff(run: RunId = None, repo: Where = Path()) -> None:
     """
     found = found_run(repo, run)
     with workspace_of(repo, found) as workspace:
-        patch = workspace.diff(found.state.base, found.state.result_tree)
+        patch = workspace.diff(found.state.root_tree, found.state.result_tree)
     if sys.stdout.isatty():
         console.say(sanitise(patch))
     else:

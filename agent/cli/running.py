@@ -1,23 +1,32 @@
 """Commands that work: they start a run, or go on with one."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from agent.cli.application import app, console
-from agent.cli.flags import LIMITS, PROJECT, SERVER, SHARED, Flags, Repo, RunId, Where, with_options
-from agent.cli.wiring import conclude, surroundings, workspace_of
-from agent.redact import Secret
+from agent.cli.flags import APPROVAL, LIMITS, PROJECT, SERVER, SHARED, Flags, Repo, RunId, Where, with_options
+from agent.cli.wiring import conclude, found_run, project_of, settled, surroundings, workspace_of
+from agent.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.events import Event
+    from agent.runs import StoredRun
+    from agent.session import Surroundings
+    from agent.state import RunState
 
 
 @app.command()
-@with_options(SHARED)
+@with_options(APPROVAL, SHARED)
 def new(
     directory: Annotated[Path, typer.Argument(help="A new or empty directory for the project.")],
-    prompt: Annotated[str, typer.Argument(help="What the project is to do.")],
     options: Flags,
+    prompt: Annotated[str, typer.Argument(help="What the project is to do.")] = "",
 ) -> None:
     """Scaffold a project from a prompt.
 
@@ -25,12 +34,14 @@ def new(
     """
     from agent.tasks import start_new
 
+    request, planning = settled("new", prompt, options)
     around = surroundings(options)
-    conclude(start_new(around, directory, prompt), directory, allow_unproven=bool(options["allow_unproven"]))
+    state = start_new(around, directory, request, planning=planning)
+    conclude(state, directory, options)
 
 
 @app.command()
-@with_options(PROJECT, SHARED)
+@with_options(PROJECT, APPROVAL, SHARED)
 def fix(
     options: Flags,
     repo: Repo = Path(),
@@ -44,69 +55,103 @@ def fix(
 
 
 @app.command()
-@with_options(PROJECT, SHARED)
+@with_options(PROJECT, APPROVAL, SHARED)
 def change(
-    request: Annotated[str, typer.Argument(help="What is to be different.")], options: Flags, repo: Repo = Path()
+    options: Flags,
+    request: Annotated[str, typer.Argument(help="What is to be different.")] = "",
+    repo: Repo = Path(),
+    run: Annotated[
+        str | None, typer.Option("--continue", metavar="RUN", help="Ask for more of a run that has ended.")
+    ] = None,
 ) -> None:
     """Carry out a change request, with new tests for it.
 
     Example: greenward change "add --json to the list command"
     """
-    _run_on("change", repo, request, options)
+    if run is None:
+        _run_on("change", repo, request, options)
+    else:
+        _ask_for_more(run, repo, request, options)
 
 
 @app.command()
 @with_options(SERVER, LIMITS)
-def resume(options: Flags, run: RunId = None, repo: Where = Path()) -> None:
-    """Take up a run that was interrupted, from where its journal left off; limits that are given replace the run's.
-
-    Example: greenward resume 3f2a --max-cost 2
-    """
-    from dataclasses import replace
-
-    from agent.events import Outcome
-    from agent.options import limits_of, settings_as_in
-    from agent.runs import find_unfinished, runs_directory
-    from agent.session import Session
-
-    found = find_unfinished(runs_directory(repo, os.environ), run)
-    given = limits_of(options)
-    around = surroundings(settings_as_in(found.state) | {k: v for k, v in options.items() if v is not None}, asks=False)
-    if found.state.outcome is None or (found.state.outcome is Outcome.OUT_OF_BUDGET and given):
-        around.settings.require_key()
-    else:
-        console.tell(f"the run {found.id} has ended already")
-    with workspace_of(repo, found) as workspace:
-        limits = replace(found.state.started.limits, **given)
-        state = Session(workspace=workspace, around=around).resume(found.id, limits)
-    conclude(state, repo, allow_unproven=bool(options["allow_unproven"]))
-
-
-@app.command()
-def demo(
-    directory: Annotated[
-        Path | None, typer.Argument(help="A new directory.", show_default="one in demo-output")
+def resume(
+    options: Flags,
+    run: RunId = None,
+    repo: Where = Path(),
+    hint: Annotated[str, typer.Option("--say", metavar="TEXT", help="Something for the model to know.")] = "",
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The plan to carry out, for a run that waits for approval.")
     ] = None,
 ) -> None:
-    """Scaffold a bundled project with a scripted model: real Docker, git and pytest, and no key needed.
+    """Take up a run that was interrupted or has a plan to carry out; limits that are given replace the run's.
 
-    Example: greenward demo
+    Example: greenward resume 3f2a --max-cost 2 --say "the parser is in lexer.py"
     """
-    from agent.config import Key
-    from agent.demo import REQUEST, demo_directory, scripted_model
-    from agent.tasks import start_new
+    from agent.options import limits_of
+    from agent.planfile import read_plan
+    from agent.reopening import taking_up
+    from agent.runs import find_unfinished, runs_directory
 
-    target = directory or demo_directory(Path())
-    console.tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
-    with scripted_model() as flags:
-        around = surroundings(flags, key=Key(secret=Secret("scripted-model"), source="demo"))
-        conclude(start_new(around, target, REQUEST), target, allow_unproven=False)
+    found = find_unfinished(runs_directory(repo, os.environ), run)
+    edited = read_plan(plan, found.state.started.task.mode)[1] if plan else None
+    limits = limits_of(options)
+
+    def given(state: "RunState") -> "tuple[Event, ...] | None":
+        return taking_up(state, limits=replace(state.started.limits, **limits), hint=hint.strip(), plan=edited)
+
+    goes_on = given(found.state) is not None
+    if not goes_on:
+        console.tell(f"the run {found.id} has ended already")
+    _go_on(found, repo, options, _as_begun(found, options, asks=goes_on), given)
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
-    from agent.tasks import Project, start_on
+    from agent.tasks import start_on
 
+    request, planning = settled(mode, request, options)
     around = surroundings(options)
-    project = Project(**{name: options[name] for name in PROJECT if options[name] is not None})  # type: ignore[arg-type]
-    state = start_on(around, mode, repo, request, project)
-    conclude(state, repo, allow_unproven=bool(options["allow_unproven"]))
+    state = start_on(around, mode, repo, request, project=project_of(options), planning=planning)
+    conclude(state, repo, options)
+
+
+def _ask_for_more(run: str, repo: Path, request: str, options: Flags) -> None:
+    from agent.reopening import further_request
+    from agent.tasks import checked
+
+    project = project_of(options)
+    if replace(project, allow_test_changes=()) != type(project)() or options["plan"] or options["approve"]:
+        raise UsageProblem(
+            "a run goes on with the project and the tests that it began with",
+            hint="beside `--continue` only limits, the server and `--allow-test-changes` can be given",
+        )
+    wanted, found = checked(request), found_run(repo, run)
+    around = _as_begun(found, options, asks=True)
+
+    def given(state: "RunState") -> "tuple[Event, ...]":
+        return (further_request(state, wanted, around.settings.limits, tuple(project.allow_test_changes)),)
+
+    _go_on(found, repo, options, around, given)
+
+
+def _as_begun(found: "StoredRun", options: Flags, *, asks: bool) -> "Surroundings":
+    """The surroundings for a run that was begun before, with the model that it was begun with."""
+    from agent.options import settings_as_in
+
+    now = {name: value for name, value in options.items() if value is not None}
+    return surroundings(settings_as_in(found.state) | now, asks=asks)
+
+
+def _go_on(
+    found: "StoredRun",
+    repo: Path,
+    options: Flags,
+    around: "Surroundings",
+    given: "Callable[[RunState], tuple[Event, ...] | None]",
+) -> None:
+    from agent.session import Session
+
+    with workspace_of(repo, found) as workspace:
+        state = Session(workspace=workspace, around=around).resume(found.id, given)
+    conclude(state, repo, options)

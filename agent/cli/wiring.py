@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from agent.cli.application import console
-from agent.cli.flags import Flags
+from agent.cli.approval import decide
+from agent.cli.flags import PROJECT, Flags
 from agent.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from agent.runs import StoredRun
     from agent.session import Surroundings
     from agent.state import RunState
+    from agent.task import Mode
+    from agent.tasks import Planning, Project
     from agent.workspace import Workspace
 
-__all__ = ["conclude", "found_run", "surroundings", "workspace_of"]
+__all__ = ["conclude", "found_run", "project_of", "settled", "surroundings", "workspace_of"]
 
 
 def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True) -> "Surroundings":
@@ -32,7 +35,12 @@ def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True)
     settings = load_settings(os.environ, settings_of(options), key=key or found)
     if asks:
         settings.require_key()
-    return Surroundings(settings=settings, say=console.tell, progress=Progress(console.tell), environ=dict(os.environ))
+    return Surroundings(
+        settings=settings,
+        watcher=Progress(console.tell),
+        environ=dict(os.environ),
+        approve=decide if options.get("approve") else None,
+    )
 
 
 def found_run(repo: Path, run: str | None) -> "StoredRun":
@@ -50,12 +58,40 @@ def workspace_of(repo: Path, run: "StoredRun") -> "Iterator[Workspace]":
         yield workspace
 
 
-def conclude(state: "RunState", where: Path, *, allow_unproven: bool) -> None:
+def settled(mode: "Mode", request: str, options: Flags) -> "tuple[str, Planning]":
+    """What is asked for, and how its plan comes about.
+
+    Raises:
+        UsageProblem: the plan is not one, or there is nobody to approve one.
+    """
+    from agent.planfile import read_plan
+    from agent.tasks import Planning
+
+    path, approve = options["plan"], bool(options["approve"])
+    if approve and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageProblem(
+            "`--approve` asks, and there is no terminal to ask on",
+            hint="`greenward plan` prints a plan, and `greenward resume` carries it out",
+        )
+    if not isinstance(path, Path):
+        return request, Planning(approve=approve)
+    wanted, plan = read_plan(path, mode)
+    return request.strip() or wanted, Planning(plan=plan)
+
+
+def project_of(options: Flags) -> "Project":
+    from agent.tasks import Project
+
+    return Project(**{name: options[name] for name in PROJECT if options[name] is not None})  # type: ignore[arg-type]
+
+
+def conclude(state: "RunState", where: Path, options: Flags) -> NoReturn:
+    """Say what a run came to, and exit with the code for it."""
     from agent.events import Outcome
     from agent.summary import summary
 
     console.say(summary(state, "" if where == Path() else str(where)))
     if state.outcome is None:
         raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
-    allowed = allow_unproven and state.outcome is Outcome.UNPROVEN
+    allowed = bool(options.get("allow_unproven")) and state.outcome is Outcome.UNPROVEN
     sys.exit(0 if allowed else state.outcome.exit_code)

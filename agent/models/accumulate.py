@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.live import Observer, Streamed, ignore
 from agent.messages import Usage
 
 __all__ = ["Accumulator", "RawCall", "Reply", "read_usage"]
@@ -46,13 +47,14 @@ class _Slot:
 
 
 class Accumulator:
-    """Takes chunks in order; `reply()` tells what they amount to so far.
+    """Takes chunks in order; `reply()` tells what they amount to so far, and `observe` is told each piece.
 
     Only the first choice counts. A whole `message` in place of a `delta` is taken too, so that a body that is not a
     stream goes the same way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Observer = ignore) -> None:
+        self._observe = observe
         self._content: list[str] = []
         self._reasoning: list[str] = []
         self._reasoning_key = ""
@@ -108,6 +110,7 @@ class Accumulator:
         delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
         if text := _text(delta.get("content")):
             self._content.append(text)
+            self._observe(Streamed(text=text, channel="answer"))
         self._add_reasoning(delta)
         for call in map(_mapping, _sequence(delta.get("tool_calls"))):
             self._add_call(call)
@@ -122,6 +125,7 @@ class Accumulator:
             if text:
                 self._reasoning_key = key
                 self._reasoning.append(text)
+                self._observe(Streamed(text=text, channel="reasoning"))
 
     def _add_call(self, delta: dict[str, Any]) -> None:
         function = _mapping(delta.get("function"))
@@ -136,6 +140,7 @@ class Accumulator:
         if isinstance(arguments, (dict, list)):
             arguments = json.dumps(arguments, ensure_ascii=False)
         slot.arguments.append(_string(arguments))
+        self._observe(Streamed(text=_string(arguments), channel="call", call=slot.name))
 
     def _slot(self, index: object, call_id: str, name: str) -> _Slot:
         """The call that a delta goes on with; a known index with another id and a name begins another call."""

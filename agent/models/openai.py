@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from agent.errors import UsageProblem
+from agent.live import Observer, ignore
 from agent.models import Completion, ModelError, Request
 from agent.models.accumulate import Accumulator, Reply
 from agent.models.capabilities import Capabilities, without_refused
@@ -42,9 +43,17 @@ Body = dict[str, Any]
 class OpenAIModel:
     """A `Model` behind an OpenAI-compatible endpoint; a context manager, to be closed after use."""
 
-    def __init__(self, endpoint: Endpoint, *, new_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        observe: Observer = ignore,
+    ) -> None:
+        """`observe` is told what the model says, as it comes in: also of replies that come to nothing."""
         self.endpoint = endpoint
         self._new_id = new_id
+        self._observe = observe
         thinks = endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
         self._known = Capabilities(cap_field=endpoint.cap_field, filler="" if thinks else None)
         self._opened: openai.OpenAI | None = None
@@ -161,7 +170,7 @@ class OpenAIModel:
     def _read_stream(self, response: "httpx2.Response") -> Reply:
         from agent.models import transport  # noqa: PLC0415
 
-        accumulator, strays = Accumulator(), list[str]()
+        accumulator, strays = Accumulator(self._observe), list[str]()
         events = read_events(response.iter_bytes(), strays)
         done = False
         for data in transport.until_finished(events, lambda: accumulator.finished):

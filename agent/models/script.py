@@ -69,6 +69,8 @@ class ScriptedReply:
     """By default `tool_calls` if there are calls, else `stop`."""
     delay: float = 0.0
     """Seconds before the answer begins."""
+    pace: float = 0.0
+    """Seconds between two pieces of the answer."""
     usage: bool = True
     """Whether the tokens are reported; they are billed all the same."""
     status: int = 200

@@ -270,6 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
             if part:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.flush()
+            self.server.scripted.stopping.wait(reply.pace)
             if left is not None:
                 left -= len(part)
                 if left == 0:

@@ -11,7 +11,7 @@ from agent.tools import Finish, Hands, Mistake, Situation, Tool, ToolOutcome
 from agent.tools.arguments import params
 from agent.tools.plan import faults, slug
 
-__all__ = ["FINISH", "SUBMIT_PLAN"]
+__all__ = ["FINISH", "SUBMIT_PLAN", "SubmitPlan", "plan_of"]
 
 _TOLD = 4_000
 
@@ -68,7 +68,16 @@ class FinishRun:
 
 def submit_plan(arguments: SubmitPlan, situation: Situation, _hands: Hands) -> ToolOutcome:
     """Take a plan that can be carried out; of any other, say everything that is wrong."""
-    plan = Plan(
+    plan = plan_of(arguments)
+    if wrong := faults(plan, situation.mode):
+        lines = "\n".join(f"- {fault}" for fault in wrong)
+        raise Mistake(excerpt(f"The plan is not taken. Submit it again, whole, with this put right:\n{lines}", _TOLD))
+    return ToolOutcome(result=ToolResult(content="The plan is taken."), tree=situation.tree, effect=plan)
+
+
+def plan_of(arguments: SubmitPlan) -> Plan:
+    """The plan that was handed in."""
+    return Plan(
         summary=arguments.summary.strip(),
         steps=arguments.steps,
         files=tuple(PlannedFile(path=file.path, purpose=file.purpose) for file in arguments.files),
@@ -81,10 +90,6 @@ def submit_plan(arguments: SubmitPlan, situation: Situation, _hands: Hands) -> T
         test=arguments.test.strip() or None,
         slug=slug(arguments.summary),
     )
-    if wrong := faults(plan, situation.mode):
-        lines = "\n".join(f"- {fault}" for fault in wrong)
-        raise Mistake(excerpt(f"The plan is not taken. Submit it again, whole, with this put right:\n{lines}", _TOLD))
-    return ToolOutcome(result=ToolResult(content="The plan is taken."), tree=situation.tree, effect=plan)
 
 
 def finish(arguments: FinishRun, situation: Situation, _hands: Hands) -> ToolOutcome:

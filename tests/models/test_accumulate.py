@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.live import Streamed
 from agent.messages import Usage
 from agent.models.accumulate import Accumulator, RawCall, read_usage
 from tests.models.fakes import call_delta, delta
@@ -32,6 +33,27 @@ def test_content_and_reasoning_are_joined_and_kept_apart():
     )
     assert (reply.content, reply.reasoning, reply.reasoning_key) == ("Done", "Let me think.", "reasoning_content")
     assert (reply.finish_reason, reply.chunks) == ("stop", 5)
+
+
+def test_each_piece_is_told_as_it_comes():
+    told = []
+    accumulator = Accumulator(told.append)
+    for chunk in (
+        delta(role="assistant", content=""),
+        delta(reasoning_content="Hm"),
+        delta(content="Do"),
+        delta("stop", content="ne"),
+        delta(tool_calls=[call_delta(0, "x", "run", "")]),
+        delta(tool_calls=[call_delta(0, arguments='{"a"')]),
+    ):
+        accumulator.add(chunk)
+    assert told == [
+        Streamed(text="Hm", channel="reasoning"),
+        Streamed(text="Do", channel="answer"),
+        Streamed(text="ne", channel="answer"),
+        Streamed(text="", channel="call", call="run"),
+        Streamed(text='{"a"', channel="call", call="run"),
+    ]
 
 
 CALL_TABLE = {

@@ -65,6 +65,20 @@ def test_a_conversation_with_a_call_goes_through():
     assert last.usage.cached == first.usage.prompt
 
 
+def test_what_is_said_is_told_as_it_comes_in():
+    told = []
+    with ScriptedServer(Script(replies=TWO_TURNS)) as server:
+        endpoint = Endpoint(base_url=server.base_url, model="kimi-k2.6", key="sk-secret")
+        with OpenAIModel(endpoint, observe=told.append) as model:
+            reply = model.complete(ASK).message
+    said = {
+        name: "".join(each.text for each in told if each.channel == name) for name in ("reasoning", "answer", "call")
+    }
+    assert said == {"reasoning": reply.reasoning, "answer": reply.content, "call": reply.tool_calls[0].arguments}
+    assert len(told) > 10
+    assert told[-1].call == "write_file"
+
+
 def test_the_body_holds_only_what_is_needed():
     with ScriptedServer(Script(replies=TWO_TURNS)) as server, talk(server) as model:
         model.complete(ASK)

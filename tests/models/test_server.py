@@ -325,3 +325,17 @@ def test_a_client_that_hangs_up_leaves_no_word_on_the_terminal(capfd):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         time.sleep(0.2)
     assert capfd.readouterr().err == ""
+
+
+def test_a_paced_reply_comes_in_pieces():
+    with serve(ScriptedReply(say="Slowly, and with care.", pace=60.0)) as server:
+        host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        body = {"model": "kimi-k2.6", "messages": [USER], "max_completion_tokens": 100, "stream": True}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Authorization": "Bearer k"})
+        response = connection.getresponse()
+        assert b'"role": "assistant"' in response.readline()
+        connection.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            response.read()
+        connection.close()

@@ -1,5 +1,6 @@
 """Containers that are started ahead of their need are as fresh as any, are used, and are gone in the end."""
 
+import secrets
 import time
 
 import pytest
@@ -15,24 +16,34 @@ MARKED = "ls /work /tmp /build $GREENWARD_OUT; touch /work/x /tmp/x /build/x $GR
 
 
 @pytest.fixture
-def sandbox(client, image, tmp_path):
-    with DockerSandbox(client, image, limits=Limits(), run_id=tmp_path.name, owner=Owner.current()) as made:
+def run_id():
+    return secrets.token_hex(8)
+
+
+@pytest.fixture
+def sandbox(client, image, run_id):
+    with DockerSandbox(client, image, limits=Limits(), run_id=run_id, owner=Owner.current()) as made:
         yield made
 
 
 @pytest.fixture
-def ids(client, tmp_path):
-    return lambda: {each.id for each in client.containers(f"greenward.run={tmp_path.name}")}
+def listed(client, run_id):
+    return lambda: {each.id: each.status for each in client.containers(f"greenward.run={run_id}")}
 
 
-def running(client, ids, count):
+@pytest.fixture
+def ids(listed):
+    return lambda: set(listed())
+
+
+def running(listed, count):
     """The ids of the run's containers once there are `count` and all of them run."""
     for _ in range(600):
-        found = ids()
-        if len(found) == count and all(client.state(each).status == "running" for each in found):
-            return found
+        found = listed()
+        if list(found.values()) == ["running"] * count:
+            return set(found)
         time.sleep(0.05)
-    raise AssertionError(f"there are not {count} containers, but {len(ids())}")
+    raise AssertionError(f"there are not {count} that run, but {found}")
 
 
 def gone(ids, some):
@@ -44,11 +55,11 @@ def gone(ids, some):
 
 
 @pytest.mark.docker
-def test_what_was_started_ahead_is_used_and_each_but_once(sandbox, client, ids):
+def test_what_was_started_ahead_is_used_and_each_but_once(sandbox, listed, ids):
     sandbox.expect(2)
-    ahead = running(client, ids, 2)
+    ahead = running(listed, 2)
     first = sandbox.execute_fresh(TREE, Command(script="cat a"))
-    left = running(client, ids, 1)
+    left = running(listed, 1)
     second = sandbox.execute(TREE, Command(script="cat a"))
 
     assert first.output == second.result.output == b"1"
@@ -67,17 +78,17 @@ def test_one_that_was_started_ahead_holds_nothing_of_another(sandbox):
 
 
 @pytest.mark.docker
-def test_expecting_what_is_there_already_starts_no_more(sandbox, client, ids):
+def test_expecting_what_is_there_already_starts_no_more(sandbox, listed):
     for count in (1, 2, 2, 0, 1):
         sandbox.expect(count)
 
-    assert len(running(client, ids, 2)) == 2
+    assert len(running(listed, 2)) == 2
 
 
 @pytest.mark.docker
-def test_nobody_is_given_one_that_ends_before_the_command_does(sandbox, client, ids):
+def test_nobody_is_given_one_that_ends_before_the_command_does(sandbox, listed, ids):
     sandbox.expect(1)
-    (old,) = running(client, ids, 1)
+    (old,) = running(listed, 1)
     result = sandbox.execute_fresh(TREE, Command(script="cat a", timeout=LIFETIME))
 
     assert result.output == b"1"
@@ -85,8 +96,8 @@ def test_nobody_is_given_one_that_ends_before_the_command_does(sandbox, client, 
 
 
 @pytest.mark.docker
-def test_leaving_removes_all_that_were_started_or_are_on_their_way(client, image, ids, tmp_path):
-    with DockerSandbox(client, image, limits=Limits(), run_id=tmp_path.name, owner=Owner.current()) as sandbox:
+def test_leaving_removes_all_that_were_started_or_are_on_their_way(client, image, ids, run_id):
+    with DockerSandbox(client, image, limits=Limits(), run_id=run_id, owner=Owner.current()) as sandbox:
         sandbox.execute(TREE, Command(script="true"))
         sandbox.expect(2)
         sandbox.execute_fresh(TREE, Command(script="true"))
@@ -97,9 +108,9 @@ def test_leaving_removes_all_that_were_started_or_are_on_their_way(client, image
 
 @pytest.mark.docker
 @pytest.mark.parametrize("method", ["execute", "execute_fresh"])
-def test_one_that_died_while_it_waited_is_given_to_nobody(sandbox, client, ids, method):
+def test_one_that_died_while_it_waited_is_given_to_nobody(sandbox, client, listed, method):
     sandbox.expect(1)
-    (waiting,) = running(client, ids, 1)
+    (waiting,) = running(listed, 1)
     client.kill(waiting)
     done = getattr(sandbox, method)(TREE, Command(script="cat a"))
 

@@ -1,0 +1,75 @@
+"""Whoever watches a run: it is told each entry of the journal, and what passes in between."""
+
+from typing import Protocol, Self
+
+from agent.journal import Entry
+from agent.live import Notice
+
+__all__ = ["Silent", "Together", "Watcher"]
+
+
+class Watcher(Protocol):
+    """Is told what happens in a session; it is entered before, and left when all is over."""
+
+    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+        """Take in what happened in earlier sessions."""
+        ...
+
+    def __call__(self, entry: Entry) -> None:
+        """Take in what happened. Watches from the journal's first entry on, or after `catch_up`."""
+        ...
+
+    def notice(self, notice: Notice) -> None:
+        """Take in what passes; from any thread."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+        pass
+
+    def __call__(self, entry: Entry) -> None:
+        pass
+
+    def notice(self, notice: Notice) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+class Together(Silent):
+    """Two watchers that are told the same, one after the other."""
+
+    def __init__(self, first: Watcher, second: Watcher) -> None:
+        self._both = (first, second)
+
+    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+        for each in self._both:
+            each.catch_up(entries)
+
+    def __call__(self, entry: Entry) -> None:
+        for each in self._both:
+            each(entry)
+
+    def notice(self, notice: Notice) -> None:
+        for each in self._both:
+            each.notice(notice)
+
+    def __enter__(self) -> Self:
+        for each in self._both:
+            each.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for each in reversed(self._both):
+            each.__exit__(*error)
