@@ -1,7 +1,6 @@
 """A session: one process at work on one run. Puts the parts together; decides nothing."""
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -37,9 +36,9 @@ from agent.tools.toolbox import SPECS
 from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
-from sandbox.engines import open_engine, prepare_ahead
+from sandbox.engines import Opening, open_engine, prepare_ahead
 
-__all__ = ["Session", "Surroundings", "new_run_id"]
+__all__ = ["Session", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,16 @@ class Surroundings:
     """Asks a person for the plan to carry out; None: there is nobody to ask."""
     environ: Mapping[str, str]
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
+    opening: Opening | None = None
+    """The engine, if it is being reached already."""
+
+    def engine(self) -> AbstractContextManager[Engine]:
+        """The engine that is set.
+
+        Raises:
+            SandboxUnavailable: it does not answer.
+        """
+        return self.opening.engine() if self.opening else open_engine(self.settings.sandbox, self.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +90,7 @@ class Session:
             max_output=settings.max_output,
             sandbox=settings.sandbox,
         )
-        with self._engine() as engine, self._journal(run_id) as journal:
+        with self.around.engine() as engine, self._journal(run_id) as journal:
             journal.watch(self.around.watcher)
             journal.append(started)
             return self._work(journal, engine)
@@ -106,7 +115,7 @@ class Session:
             self._check_sandbox(state)
             self.around.watcher.catch_up(journal.entries)
             journal.watch(self.around.watcher)
-            with self._engine() as engine:
+            with self.around.engine() as engine:
                 for event in events:
                     journal.append(event)
                 return self._work(journal, engine)
@@ -119,9 +128,6 @@ class Session:
                 f"the run {state.started.run_id} uses the sandbox `{wanted}`, but `{given}` is set",
                 hint=f"resume it with `--sandbox {wanted}`, if that is what you want",
             )
-
-    def _engine(self) -> AbstractContextManager[Engine]:
-        return open_engine(self.around.settings.sandbox, self.around.environ)
 
     def _journal(self, run_id: str) -> Journal:
         key = self.around.settings.key
@@ -196,8 +202,3 @@ class Session:
             idle=settings.idle_timeout,
             total=settings.call_timeout,
         )
-
-
-def new_run_id() -> str:
-    """Eight hexadecimal digits."""
-    return secrets.token_hex(4)

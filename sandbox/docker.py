@@ -61,6 +61,10 @@ class DockerSandbox:
         self._warm: _Warm | None = None
         self._pool = Pool(self._start)
 
+    def serves(self, image: str, limits: Limits, run_id: str) -> bool:
+        """Whether it is a sandbox in this image, with these limits, for this run."""
+        return (self._image_id, self._limits, self._run_id) == (image, limits, run_id)
+
     def expect(self, count: int) -> None:
         """Start containers ahead of their need, in the background: the next `count` of them cost no wait."""
         self._pool.expect(count)

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from functools import partial
 from types import FrameType
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from agent.redact import Secret
 from agent.text import excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
-__all__ = ["app", "console", "main"]
+__all__ = ["app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
@@ -43,6 +44,9 @@ class Commands(TyperGroup):
 
 
 console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
+
+resources = ExitStack()
+"""What a command opened for as long as it goes on; closed however it ends."""
 
 app = typer.Typer(
     name="greenward",
@@ -74,7 +78,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        with resources:
+            app()
     except SetupFailed as error:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
