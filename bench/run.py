@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.edits import Edit
 from agent.events import SessionStarted
 from agent.journal import Journal
+from agent.models.script import Script
 from agent.seal import Seal
 from agent.workspace import Workspace
 from bench.runs import (
@@ -29,6 +30,7 @@ from bench.runs import (
     prompt_size,
     repository,
     run_fix,
+    runs_of,
     six,
     thirty,
 )
@@ -59,12 +61,12 @@ def on_start() -> Iterator[Figure]:
 
 
 def on_runs() -> Iterator[Figure]:
-    run_fix(plain(1), six())
-    short = [run_fix(plain(1), six()) for _ in range(5)]
-    long = [run_fix(plain(), thirty()) for _ in range(5)]
+    short, long = runs_of(plain(1), six(), 5), runs_of(plain(), thirty(), 5)
     others = "codex 0.18, claude 0.39, kimi-code 1.1, mini-swe-agent 3.1, openhands 4.2"
     name = "command to first model request, environment cached"
     yield Figure(name=name, values=[each.first_request for each in short], unit="s", target=0.7, others=others)
+    name = "... in a repository that it has not seen before"
+    yield Figure(name=name, values=[newcomer(plain(1), six()).first_request for _ in range(3)], unit="s")
     others = "mini-swe-agent 40, claude 65, codex 78"
     yield Figure(name="reply to next request, a read and an edit", values=turns(long, EDITS), unit="ms", target=0.03,
                  others=others)  # fmt: skip
@@ -87,9 +89,14 @@ def on_runs() -> Iterator[Figure]:
 
 def on_packages() -> Iterator[Figure]:
     """The same runs on a package that is built in each container."""
-    run_fix(packaged(1), six("src/"))
-    yield from ends("six turns on a package", [run_fix(packaged(1), six("src/")) for _ in range(3)])
-    yield from ends("thirty turns on a package", [run_fix(packaged(), thirty("src/")) for _ in range(3)])
+    yield from ends("six turns on a package", runs_of(packaged(1), six("src/"), 3))
+    yield from ends("thirty turns on a package", runs_of(packaged(), thirty("src/"), 3))
+
+
+def newcomer(files: Mapping[str, str], script: Script) -> Run:
+    """A run on a repository at a place of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        return run_fix(Path(directory) / "project", files, script)
 
 
 def ends(

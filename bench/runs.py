@@ -5,6 +5,7 @@ and each answer was out. Tests, commits and the verdict are timed by the run's j
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ __all__ = [
     "prompt_size",
     "repository",
     "run_fix",
+    "runs_of",
     "six",
     "thirty",
 ]
@@ -135,31 +137,37 @@ def thirty(prefix: str = "") -> Script:
     return Script(replies=tuple(replies))
 
 
-def run_fix(files: Mapping[str, str], script: Script) -> Run:
-    """Run `greenward fix` on a new repository of `files`; it has to end green.
+def runs_of(files: Mapping[str, str], script: Script, count: int) -> list[Run]:
+    """Measure `count` runs, each on a new repository at the same place, after one that is not counted."""
+    with tempfile.TemporaryDirectory(prefix="greenward-bench-") as directory:
+        return [run_fix(Path(directory) / "project", files, script) for _ in range(count + 1)][1:]
+
+
+def run_fix(top: Path, files: Mapping[str, str], script: Script) -> Run:
+    """Run `greenward fix` on a new repository of `files` in `top`, in the place of what is there; it has to end green.
 
     Raises:
         RuntimeError: it did not; what it printed is in the message.
     """
-    with tempfile.TemporaryDirectory(prefix="greenward-bench-") as directory:
-        top = repository(Path(directory), files)
-        with ScriptedServer(script) as server:
-            began, moment = time.monotonic(), time.time()
-            peak = _greenward(("fix", str(top), "--max-iterations", "12"), server)
-            end = time.monotonic() - began
-        (journal,) = (top / ".git" / "greenward" / "runs").glob("*/journal.jsonl")
-        entries = list(read_entries(journal))
-        tests = [entry for entry in entries if _is_test(entry)]
-        verdicts = [entry for entry in entries if isinstance(entry.event, VerdictReached)]
-        return Run(
-            first_request=server.requests[0].at - began,
-            last_test=tests[-1].at.timestamp() - moment,
-            verdict=verdicts[-1].at.timestamp() - moment,
-            end=end,
-            peak=peak,
-            turns=tuple(gaps(script.replies, server.requests, server.answered)),
-            requests=tuple(server.requests),
-        )
+    shutil.rmtree(top, ignore_errors=True)
+    repository(top, files)
+    with ScriptedServer(script) as server:
+        began, moment = time.monotonic(), time.time()
+        peak = _greenward(("fix", str(top), "--max-iterations", "12"), server)
+        end = time.monotonic() - began
+    (journal,) = (top / ".git" / "greenward" / "runs").glob("*/journal.jsonl")
+    entries = list(read_entries(journal))
+    tests = [entry for entry in entries if _is_test(entry)]
+    verdicts = [entry for entry in entries if isinstance(entry.event, VerdictReached)]
+    return Run(
+        first_request=server.requests[0].at - began,
+        last_test=tests[-1].at.timestamp() - moment,
+        verdict=verdicts[-1].at.timestamp() - moment,
+        end=end,
+        peak=peak,
+        turns=tuple(gaps(script.replies, server.requests, server.answered)),
+        requests=tuple(server.requests),
+    )
 
 
 def gaps(

@@ -61,8 +61,8 @@ def test_a_line_shows_the_median_the_best_and_a_target_that_is_missed(values, un
 @pytest.mark.parametrize(
     ("files", "script", "tests"), [(runs.plain(1), runs.six(), 2), (runs.packaged(), runs.thirty("src/"), 9)]
 )
-def test_the_runs_that_are_timed_end_green_after_all_their_turns(files, script, tests):
-    run = runs.run_fix(files, script)
+def test_the_runs_that_are_timed_end_green_after_all_their_turns(tmp_path, files, script, tests):
+    run = runs.run_fix(tmp_path / "project", files, script)
 
     assert len(run.requests) == len(script.replies)
     assert sum("run_tests" in [each.name for each in reply.calls] for reply in script.replies) == tests
