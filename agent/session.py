@@ -9,7 +9,6 @@ from functools import partial
 from random import random
 
 from agent import __version__
-from agent.accepting import check_out, unwritten
 from agent.approving import Approver
 from agent.asking import Asker
 from agent.bench import Bench
@@ -109,8 +108,7 @@ class Session:
             state = fold(journal.entries)
             events = given(state)
             if events is None:
-                if unwritten(self.workspace):
-                    self._deliver(state)
+                self._deliver(state, again=True)
                 return state
             self._check_sandbox(state)
             self.around.watcher.catch_up(journal.entries)
@@ -145,9 +143,13 @@ class Session:
         self._deliver(state)
         return state
 
-    def _deliver(self, state: RunState) -> None:
-        """Write the files of a finished scaffold; the result of any other run waits for `accept`."""
-        if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
+    def _deliver(self, state: RunState, *, again: bool = False) -> None:
+        """Write the files of a finished scaffold, `again` only where none are; any other result waits for `accept`."""
+        if state.started.task.mode != "new" or state.outcome is not Outcome.PASSED:
+            return
+        from agent.accepting import check_out, unwritten  # noqa: PLC0415  (most runs never need it)
+
+        if not again or unwritten(self.workspace):
             check_out(self.workspace, state, self.around.environ)
 
     def _kit(self, state: RunState, engine: Engine, stack: ExitStack) -> Kit:

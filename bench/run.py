@@ -24,6 +24,7 @@ from bench.runs import (
     DEVELOPING,
     ROOT,
     Run,
+    most_share,
     packaged,
     plain,
     prefix_share,
@@ -82,7 +83,7 @@ def on_runs() -> Iterator[Figure]:
     others = "mini-swe-agent 80, openhands 8,085, codex 9,320, kimi-code 20,651"
     name = "system prompt and tools, characters/4"
     yield Figure(name=name, values=[prompt_size(each[0]) for each in bodies], unit="tokens", target=2500, others=others)
-    name = "prompt tokens in a stable prefix, thirty turns"
+    name = f"prompt tokens in a stable prefix, thirty turns (append-only: {most_share(bodies[0]):.1%})"
     others = "94.8 to 96.0 %, aider 67 %"
     yield Figure(name=name, values=[prefix_share(each) for each in bodies], unit="%", target=0.955, others=others)
 

@@ -26,6 +26,7 @@ __all__ = [
     "ROOT",
     "Run",
     "gaps",
+    "most_share",
     "packaged",
     "plain",
     "prefix_share",
@@ -187,6 +188,12 @@ def prefix_share(bodies: Sequence[Mapping[str, Any]]) -> float:
         cached += cache.cached(units)
         total += sum(tokens for _, tokens in units)
     return cached / total
+
+
+def most_share(bodies: Sequence[Mapping[str, Any]]) -> float:
+    """The share that there would be if each prompt began with all of the one before: the most that there can be."""
+    sizes = [sum(tokens for _, tokens in prompt_units(body)) for body in bodies]
+    return 1 - sizes[-1] / sum(sizes)
 
 
 def prompt_size(body: Mapping[str, Any]) -> float:

@@ -23,6 +23,15 @@ def test_a_share_counts_the_tokens_of_each_prompt_that_an_earlier_one_began_with
     assert size == runs.prompt_units(grown)[1][1], "both messages weigh the same"
 
 
+def test_no_share_is_larger_than_that_of_prompts_that_only_grow():
+    first = {"messages": [message("a" * 400)]}
+    grown = {"messages": [*first["messages"], message("b" * 400)]}
+    changed = {"messages": [message("c" * 400), *grown["messages"][1:]]}
+
+    assert runs.most_share([first, grown]) == pytest.approx(runs.prefix_share([first, grown])) == pytest.approx(1 / 3)
+    assert runs.prefix_share([first, changed]) < runs.most_share([first, changed])
+
+
 def test_a_prompt_that_was_changed_at_its_beginning_shares_nothing():
     assert runs.prefix_share([{"messages": [message("a")]}, {"messages": [message("b"), message("a")]}]) == 0
 
