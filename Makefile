@@ -29,7 +29,7 @@ check: setup  ## format, lint, types, import contracts, house rules
 	@scripts/check
 
 bench: setup engine  ## measure, and print the numbers with their units
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.run
 
 fmt: setup  ## format, and mend what the linter can mend by itself
 	@$(BIN)/ruff format .
