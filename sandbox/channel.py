@@ -69,9 +69,10 @@ class Channel:
         """Delete files, with the directories that this leaves empty, and unpack a tar; returns what went wrong."""
         gone = [_encode(path) for path in deleted]
         parents = {path.rpartition(b"/")[0] for path in gone} - {b""}
-        mark = self._send_request("unpack", deadline)
-        self._send_payload((path + b"\0" for path in gone), deadline)
-        self._send_payload((path + b"\0" for path in sorted(parents, reverse=True)), deadline)
+        mark = self._send_request("unpack", deadline, str(len(gone)))
+        if gone:
+            self._send_payload((path + b"\0" for path in gone), deadline)
+            self._send_payload((path + b"\0" for path in sorted(parents, reverse=True)), deadline)
         self._send_payload(_with_end(archive), deadline)
         payload, fields = self._reply(mark, deadline)
         return "" if fields == ["0"] else payload.decode(errors="replace").strip() or "unpacking failed"
@@ -179,11 +180,13 @@ class _Following:
             return
         data = self._held + piece
         self._output_ended = data.endswith(self._mark)
-        self._held = data[-len(self._mark) :]
-        self._kept.feed(data[: -len(self._mark)])
+        sizes = range(min(len(self._mark), len(data)), 0, -1)
+        end = len(data) - next((size for size in sizes if data.endswith(self._mark[:size])), 0)
+        self._held = data[end:]
+        self._kept.feed(data[:end])
 
     def flush(self) -> None:
-        """Pass on what was held back in case it was the mark."""
+        """Pass on what was held back because the mark begins like it."""
         if not self._output_ended:
             self._kept.feed(self._held)
         self._held = b""

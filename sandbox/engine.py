@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
 from sandbox.endpoint import Endpoint, resolve
-from sandbox.records import ContainerSpec, ContainerState, Image, Labelled
+from sandbox.records import ContainerSpec, ContainerState, EngineInfo, Image, Labelled
 from sandbox.stream import Stream
 
-__all__ = ["Client", "ContainerSpec", "ContainerState", "Image", "Labelled", "connect"]
+__all__ = ["Client", "ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled", "connect"]
 
 PROMPT = 30.0
 """Seconds for a call that does little."""
@@ -49,10 +49,19 @@ class Client:
     def close(self) -> None:
         self._api.close()
 
+    def twin(self) -> "Client":
+        """Another client of the same engine, for another thread; it connects with its first call."""
+        return Client(_open(self.endpoint, version=self._api.api_version), self.endpoint)
+
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
         with self._call("ask for the engine's version", PROMPT):
             return str(self._api.version(api_version=False)["Version"])
+
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+        with self._call("ask the engine about itself", PROMPT):
+            return _info(self._api.info(), self._api.version(api_version=False))
 
     # Images
 
@@ -293,7 +302,7 @@ def _knock(endpoint: Endpoint) -> None:
             probe.connect(path)
 
 
-def _open(endpoint: Endpoint) -> object:
+def _open(endpoint: Endpoint, *, version: str = "auto") -> object:
     from docker import APIClient  # noqa: PLC0415
     from docker.tls import TLSConfig  # noqa: PLC0415
 
@@ -315,9 +324,25 @@ def _open(endpoint: Endpoint) -> object:
     if endpoint.tls:
         pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
         tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
-    api = Punctual(base_url=endpoint.url, version="auto", timeout=math.ceil(PROMPT), tls=tls)
+    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(PROMPT), tls=tls)
     api.trust_env = False
     return api
+
+
+def _info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:
+    parts = {str(each.get("Name", "")): str(each.get("Version", "")) for each in version.get("Components") or ()}
+    return EngineInfo(
+        name=next(iter(parts), ""),
+        version=str(version.get("Version", "")),
+        api=str(version.get("ApiVersion", "")),
+        product=str((version.get("Platform") or {}).get("Name", "")),
+        system=str(info.get("OperatingSystem", "")),
+        storage_driver=str(info.get("Driver", "")),
+        cgroup_version=str(info.get("CgroupVersion", "")),
+        runc=parts.get("runc", ""),
+        rootless=any("name=rootless" in str(each) for each in info.get("SecurityOptions") or ()),
+        root=str(info.get("DockerRootDir", "")),
+    )
 
 
 def _image(found: Mapping[str, Any]) -> Image:

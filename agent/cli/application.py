@@ -1,9 +1,11 @@
 """The program: its commands' home, what it says and how it ends."""
 
+import gc
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -11,13 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from agent import __version__
+from agent.cli.helping import Program
 from agent.console import Console
 from agent.errors import GreenwardError
 from agent.redact import Secret
-from agent.text import excerpt, sanitise
+from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
-__all__ = ["app", "console", "main"]
+__all__ = ["app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
@@ -41,9 +44,22 @@ class Commands(TyperGroup):
             raise typer.Exit(141) from None
 
 
-console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
+def _printer(name: str) -> Callable[[str], None]:
+    """Prints to `sys.stdout` or `sys.stderr`, whatever its encoding is."""
 
-app = typer.Typer(
+    def write(text: str) -> None:
+        stream = getattr(sys, name)
+        print(encodable(text, stream.encoding), file=stream, flush=True)
+
+    return write
+
+
+console = Console(say=_printer("stdout"), tell=_printer("stderr"))
+
+resources = ExitStack()
+"""What a command opened for as long as it goes on; closed however it ends."""
+
+app = Program(
     name="greenward",
     cls=Commands,
     help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
@@ -69,25 +85,42 @@ def main() -> None:
     from agent.config import KEY_VARIABLES
 
     console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    _tune()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        with resources:
+            app(prog_name="greenward")
     except SetupFailed as error:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
         _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
     except (Interrupted, KeyboardInterrupt):
         _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
+    finally:
+        gc.freeze()  # or all that was imported is searched for cycles once more: a tenth of a second
+
+
+def _tune() -> None:
+    """Settings of the interpreter for a program that loads much that it keeps, and mostly waits."""
+    gc.set_threshold(50_000, 20, 20)  # what is imported is no garbage, however often it is searched
+    sys.setswitchinterval(0.0005)  # what is loaded in the background holds up no answer
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End in good order; the next signal ends the process at once."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), console.restore.encode())
     raise KeyboardInterrupt
 
 
 def _fail(message: str, hint: str, code: int) -> None:
     console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    if console.structured:
+        from agent.stream import error_line
+
+        with suppress(OSError):
+            console.data(error_line(message, hint, code))
     sys.exit(code)

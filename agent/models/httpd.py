@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -36,8 +37,11 @@ class Answering(Protocol):
     stopping: threading.Event
     """Set when the server is to end: nothing may wait any longer."""
 
-    def answer(self, headers: Mapping[str, str], text: bytes) -> Answer:
-        """Answer a request for a completion; names of headers are in lower case."""
+    answered: list[float]
+    """When each answer to a request for a completion was out, by the monotonic clock."""
+
+    def answer(self, headers: Mapping[str, str], text: bytes, *, at: float) -> Answer:
+        """Answer a request for a completion that came in `at` this time; names of headers are in lower case."""
         ...
 
     def models(self, headers: Mapping[str, str]) -> Answer:
@@ -90,10 +94,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(answering.models(self._headers()) if listed else answering.nowhere(self.path))
 
     def do_POST(self) -> None:
+        at = time.monotonic()
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         answering = self.server.answering
-        asked = self.path == "/v1/chat/completions"
-        self._send(answering.answer(self._headers(), body) if asked else answering.nowhere(self.path))
+        if self.path != "/v1/chat/completions":
+            self._send(answering.nowhere(self.path))
+            return
+        self._send(answering.answer(self._headers(), body, at=at))
+        answering.answered.append(time.monotonic())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""

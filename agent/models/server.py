@@ -40,6 +40,8 @@ class Received:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: Mapping[str, Any]
+    at: float = 0.0
+    """When its headers had come in, by the monotonic clock."""
 
 
 class ScriptedServer:
@@ -71,6 +73,8 @@ class ScriptedServer:
         """The requests for completions, refused ones included."""
         self.bills: list[Bill] = []
         """One for each reply that was generated, whether or not it arrived."""
+        self.answered: list[float] = []
+        """When each answer was out, by the monotonic clock."""
         self.stopping = threading.Event()
         wanted = {"key": key, "usage_in": usage_in, "refuse": None if refuse is None else tuple(refuse)}
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -118,11 +122,11 @@ class ScriptedServer:
         self._thread.join()
         self._http.server_close()
 
-    def answer(self, headers: Mapping[str, str], text: bytes) -> Answer:
-        """Answer one request for a completion."""
+    def answer(self, headers: Mapping[str, str], text: bytes, *, at: float = 0.0) -> Answer:
+        """Answer one request for a completion that came in `at` this time."""
         with self._lock:
             body = _decoded(text)
-            self.requests.append(Received(headers=headers, body=body))
+            self.requests.append(Received(headers=headers, body=body, at=at))
             refused = refusal(headers, body, script=self.script, gateway=self._gateway, reasoned=self._reasoned)
             answer = refused or self._next(body)
             number = len(self.requests)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ the most that any tokenizer can make of a text."""
 _TOKEN = re.compile(r"[A-Za-z0-9_]{1,4}|[^\x00-\x7f]|[^\sA-Za-z0-9_]|\s+")
 
 
+@lru_cache(maxsize=10_000)
 def count_tokens(text: str, tokenizer: Tokenizer = "quarter") -> int:
     """The tokens of `text`: at most one for each of its bytes."""
     if tokenizer == "bytes":
