@@ -22,11 +22,8 @@ ERROR_TYPES = {
     403: "permission_denied_error",
     404: "resource_not_found_error",
     429: "rate_limit_reached_error",
-    499: "client_closed_request",
-    503: "server_unavailable",
-    504: "timeout",
-    529: "overloaded",
 }
+"""By status; all others are a `server_error`."""
 
 
 @with_config(STRICT)

@@ -266,12 +266,20 @@ _ERRORS: Mapping[str, Fault] = {
     "redirect": _end("307", status=307, shape="empty", headers={"Location": "/v2/chat/completions"}),
     "request-timeout": _retry("408", status=408, shape="message", error_message="Request timeout"),
     "conflict": _retry("409", status=409, shape="message", error_message="Conflict"),
-    "client-closed": _retry("499", status=499, error_message="Client closed request"),
+    "client-closed": _retry(
+        "499", status=499, error_type="client_closed_request", error_message="Client closed request"
+    ),
     "server-error": _retry("500", status=500, error_type="unexpected_output", error_message="Unexpected output"),
     "bad-gateway": _retry("502, a page", status=502, shape="html", error_message="502 Bad Gateway", headers=_HTML),
-    "unavailable": _retry("503", status=503, error_message="The server is unavailable", retry_after=1.0),
+    "unavailable": _retry(
+        "503",
+        status=503,
+        error_type="server_unavailable",
+        error_message="The server is unavailable",
+        retry_after=1.0,
+    ),
     "gateway-timeout": _retry("504", status=504, shape="html", error_message="504 Gateway Time-out", headers=_HTML),
-    "overloaded-529": _retry("529", status=529, error_message="Overloaded"),
+    "overloaded-529": _retry("529", status=529, error_type="overloaded", error_message="Overloaded"),
     "silent-error": _retry("500 with an empty body", status=500, shape="empty"),
     "shape-coded": _retry("500, `error` with message and code", status=500, shape="coded", error_code="upstream"),
     "shape-text": _retry("500, `error` as a text", status=500, shape="text"),

@@ -78,7 +78,8 @@ class ScriptedServer:
         self.stopping = threading.Event()
         wanted = {"key": key, "usage_in": usage_in, "refuse": None if refuse is None else tuple(refuse)}
         given = {name: value for name, value in wanted.items() if value is not None}
-        self._gateway = replace(script.gateway, **given)  # type: ignore[arg-type]
+        self.gateway = replace(script.gateway, **given)  # type: ignore[arg-type]
+        """How requests are treated; another one may take its place between two of them."""
         self._chaos = chaos or script.chaos
         self._dealer = Dealer(self._chaos) if self._chaos else None
         self._speak_text = speak_text
@@ -127,7 +128,7 @@ class ScriptedServer:
         with self._lock:
             body = _decoded(text)
             self.requests.append(Received(headers=headers, body=body, at=at))
-            refused = refusal(headers, body, script=self.script, gateway=self._gateway, reasoned=self._reasoned)
+            refused = refusal(headers, body, script=self.script, gateway=self.gateway, reasoned=self._reasoned)
             answer = refused or self._next(body)
             number = len(self.requests)
         own = [("x-request-id", f"req-{number}")]
@@ -138,8 +139,8 @@ class ScriptedServer:
     def models(self, headers: Mapping[str, str]) -> Answer:
         """The list of the models."""
         about = {"object": "model", "created": 0, "context_length": self.script.context}
-        data = [{"id": name} | about for name in (self.script.model, *self._gateway.models)]
-        return unauthorised(headers, self._gateway) or _json({"object": "list", "data": data})
+        data = [{"id": name} | about for name in (self.script.model, *self.gateway.models)]
+        return unauthorised(headers, self.gateway) or _json({"object": "list", "data": data})
 
     def nowhere(self, path: str) -> Answer:
         """The answer to a request for anything else."""
@@ -196,7 +197,7 @@ class ScriptedServer:
         return Answer(status=reply.status, headers=headers, pieces=(text.encode(),), reply=reply)
 
     def _speak(self, reply: ScriptedReply, replies: int, body: Mapping[str, Any]) -> Answer:
-        gateway, number = self._gateway, len(self.requests)
+        gateway, number = self.gateway, len(self.requests)
         if gateway.thinking == "honoured" and body.get("thinking", {}).get("type") == "disabled":
             reply = replace(reply, reasoning=None)
         first = sum(len(message.get("tool_calls") or ()) for message in body["messages"])
@@ -226,9 +227,9 @@ class ScriptedServer:
 
     def _bill(self, reply: ScriptedReply, body: Mapping[str, Any]) -> Usage | None:
         """Write down what the reply costs; returns the usage to report, if any."""
-        usage = used(reply, body, self._cache, self._gateway.tokenizer)
-        told = told_usage(usage, reply, body, self._gateway)
-        charged = usage if self._gateway.bill_broken or not reply.broken else Usage()
+        usage = used(reply, body, self._cache, self.gateway.tokenizer)
+        told = told_usage(usage, reply, body, self.gateway)
+        charged = usage if self.gateway.bill_broken or not reply.broken else Usage()
         self.bills.append(Bill(request=len(self.requests), usage=charged, told=told, whole=not reply.broken))
         return told
 

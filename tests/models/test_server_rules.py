@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -306,6 +307,14 @@ def test_openai_names_the_cap_that_it_wants():
 def test_a_host_without_tools_takes_no_history_of_them_either():
     with serve(say("one"), say("two"), refuse=("tools",)) as server:
         assert "unknown field: tools" in refused(post(server, [USER, CALLED, RESULT]))
+        assert spoken(post(server, [USER, said("one"), USER]))["content"] == "two"
+
+
+def test_a_host_may_cease_to_take_tools():
+    with serve(say("one"), say("two")) as server:
+        assert spoken(post(server, tools=[TOOL]))["content"] == "one"
+        server.gateway = replace(server.gateway, refuse=("tools",))
+        assert "unknown field: tools" in refused(post(server, [USER, said("one"), USER], tools=[TOOL]))
         assert spoken(post(server, [USER, said("one"), USER]))["content"] == "two"
 
 
