@@ -15,6 +15,7 @@ from agent.models.scenario import FAULTS, spoiled
 from agent.models.script import Script, ScriptedReply, call, parse_script, say
 from agent.models.server import ScriptedServer
 from tests.models.fakes import ASK
+from tests.models.served import TOOL, USER, post, said, spoken
 
 FILES = ("a.py", "b.py")
 WRITES = say(
@@ -23,7 +24,8 @@ WRITES = say(
     reasoning="Two files are wanted.",
 )
 TURNS = 4
-SCRIPT = Script(replies=(*(replace(WRITES, say=f"Turn {n}.") for n in range(TURNS)), say("All is written.")))
+LAST = say("All is written.")
+SCRIPT = Script(replies=(*(replace(WRITES, say=f"Turn {n}.") for n in range(TURNS)), LAST))
 FIELDS = ("stream_options", "prompt_cache_key", "thinking", "max_completion_tokens", "tools")
 ENDING = tuple(name for name, fault in FAULTS.items() if fault.effect == "end")
 
@@ -218,6 +220,23 @@ def test_faults_of_the_script_are_served_as_they_are_and_a_detour_is_not_counted
     assert [error.kind for error in talk.failures] == ["overloaded"]
     assert [message.content for message in messages[:4]] == ["Turn 0.", "Turn 0.", "Turn 1.", "Turn 1."]
     assert server.dealt == {"malformed-arguments": TURNS}
+
+
+def test_a_detour_that_a_client_does_not_take_is_none():
+    chaos = Chaos(seed=1, rate=1.0, kinds=("malformed-arguments",), in_a_row=1)
+    with ScriptedServer(SCRIPT, chaos=chaos) as server:
+        wrong, right = (spoken(post(server, tools=[TOOL]))["tool_calls"][0] for _ in range(2))
+        assert (wrong["function"]["arguments"] + "}", server.dealt.total()) == (right["function"]["arguments"], 1)
+        assert spoken(post(server, [USER, said("x"), USER], tools=[TOOL]))["content"] == "Turn 1."
+
+
+def test_a_fault_of_the_script_has_no_other_one_laid_over_it():
+    script = Script(
+        replies=(ScriptedReply(fault="bad-gateway"), LAST), chaos=Chaos(seed=1, kinds=("forbidden",), rate=1.0)
+    )
+    with ScriptedServer(script) as server:
+        assert [post(server)[0] for _ in range(3)] == [502, 403, 403]
+        assert server.dealt == {"forbidden": 2}
 
 
 def test_what_a_reply_expects_is_looked_for_behind_a_detour():

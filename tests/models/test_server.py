@@ -57,6 +57,14 @@ def test_a_reply_that_is_not_to_be_streamed_comes_in_one_body():
     }
 
 
+def test_reasoning_that_is_empty_is_not_the_same_as_none():
+    with serve(say("one", reasoning=""), say("two")) as server:
+        first = [choice["delta"] for chunk in chunks_of(post(server, stream=True)) for choice in chunk["choices"]]
+        assert [delta.get("reasoning_content") for delta in first] == [None, "", None, None]
+        assert spoken(post(server))["reasoning_content"] == ""
+        assert "reasoning_content" not in spoken(post(server, [USER, said("one"), USER]))
+
+
 def test_by_history_the_reply_depends_on_the_conversation_alone():
     with serve(say("one"), say("two")) as server:
         longer = [USER, said("one"), USER]
@@ -199,18 +207,47 @@ def test_a_client_that_hangs_up_leaves_no_word_on_the_terminal(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_paced_reply_comes_in_pieces():
-    with serve(ScriptedReply(say="Slowly, and with care.", pace=60.0)) as server:
-        host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
-        body = {"model": "kimi-k2.6", "messages": [USER], "max_completion_tokens": 100, "stream": True}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Authorization": "Bearer k"})
+@contextlib.contextmanager
+def asked(server):
+    """A connection with a request for a stream on it."""
+    host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    body = {"model": "kimi-k2.6", "messages": [USER], "max_completion_tokens": 100, "stream": True}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Authorization": "Bearer k"})
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(("pause", "events"), [({"pace": 60.0}, 1), ({"gap": 60.0}, 2), ({"stall": True}, 2)])
+def test_a_reply_comes_with_pauses_between_its_pieces(pause, events):
+    with serve(ScriptedReply(say="Slow.", **pause)) as server, asked(server) as connection:
         response = connection.getresponse()
-        assert b'"role": "assistant"' in response.readline()
+        for _ in range(events):
+            assert b'"choices"' in response.readline()
+            assert response.readline() == b"\n"
         connection.sock.settimeout(0.2)
         with pytest.raises(TimeoutError):
             response.read()
-        connection.close()
+
+
+def test_a_reply_comes_after_a_pause():
+    with serve(ScriptedReply(say="Slow.", delay=60.0)) as server, asked(server) as connection:
+        connection.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+
+
+def test_it_is_known_when_requests_came_in_and_answers_were_out():
+    with serve(say("one")) as server:
+        for _ in range(2):
+            post(server)
+        while len(server.answered) < 2:
+            time.sleep(0.005)
+    times = [
+        time for pair in zip([request.at for request in server.requests], server.answered, strict=True) for time in pair
+    ]
+    assert times == sorted(times)
+    assert len(set(times)) == 4
 
 
 WRITES = say("I write it.", call("write_file", path="a.py", content="```\nx\n```"), call("run_tests"))

@@ -161,6 +161,19 @@ def test_a_hostile_tokenizer_makes_a_token_of_each_byte_and_overflows_sooner():
         assert spoken(post(server, [long]))
 
 
+def test_each_byte_that_a_model_reads_of_a_conversation_is_a_token_to_a_hostile_tokenizer():
+    made = {"id": "a:0", "type": "function", "function": {"name": "write_file", "arguments": '{"path": "ä"}'}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "é"}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "reasoning_content": "Hm\n", "tool_calls": [made]},
+        {"role": "tool", "tool_call_id": "a:0", "content": "ok"},
+    ]
+    read = ["useréb", 'assistantHm\na:0write_file{"path": "ä"}', "toola:0ok"]
+    units = prompt_units({"tools": [TOOL], "messages": messages}, "bytes")
+    offered = len(json.dumps([TOOL], separators=(",", ":")))
+    assert [tokens for _, tokens in units] == [offered + 4, *(len(text.encode()) + 4 for text in read)]
+
+
 @pytest.mark.parametrize("text", ["", "one two  three", "é" * 5, "a_b-c\n\n x", "\U0001f600!"])
 @pytest.mark.parametrize("tokenizer", ["quarter", "bytes"])
 def test_the_first_tokens_are_as_many_as_fit(text, tokenizer):

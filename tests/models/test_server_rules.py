@@ -62,6 +62,10 @@ REFUSED = {
         {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "not": {}}}}},
         "At path 'response_format': keyword not supported: not",
     ),
+    "a format without a schema": (
+        {"response_format": {"type": "json_schema", "json_schema": {}}},
+        "At path 'response_format': not a schema",
+    ),
     "a forced call": ({"tools": [TOOL], "tool_choice": "required"}, "'required' is incompatible with thinking enabled"),
     "a forced tool": (
         {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "write_file"}}},
@@ -120,6 +124,8 @@ REFUSED = {
         schema(**{"$defs": {"y": {"const": 1}}}),
         "At path 'write_file.$defs.y': keyword not supported: const",
     ),
+    "definitions that are no object": (schema(**{"$defs": []}), "$defs is not an object"),
+    "a property that is no schema": (schema(properties={"x": True}), "At path 'write_file.x': not a schema"),
     "definitions that are not at the root": (
         schema(properties={"x": {"type": "object", "$defs": {}}}),
         "At path 'write_file.x': keyword not supported: $defs",
@@ -143,6 +149,11 @@ REFUSED = {
     "an id used twice": (conversation(CALLED, RESULT, CALLED, RESULT), "duplicate or missing"),
     "arguments that are no JSON": (called(arguments="{"), "not a JSON object"),
     "arguments that are a list": (called(arguments="[]"), "not a JSON object"),
+    "a call without an id": (
+        conversation({"role": "assistant", "tool_calls": [CALLED["tool_calls"][0] | {"id": ""}]}, RESULT),
+        "duplicate or missing tool call id: ''",
+    ),
+    "arguments that are missing": (called(arguments=None), "not a JSON object"),
     "a call of a tool that cannot be": (called(name="ls"), "function name is invalid"),
 }
 
@@ -191,6 +202,13 @@ TAKEN = {
         title="t",
         **{"$defs": {"c": {"type": "object", "additionalProperties": False}}},
     ),
+    "content in parts": {
+        "messages": [
+            USER,
+            said("one"),
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        ]
+    },
     "128 tools": {"tools": [tool for n in range(128) for tool in misnamed(name=f"tool_{n}")]},
     "names of 3 and of 64": {"tools": misnamed(name="run") + misnamed(name="x" * 64)},
 }
@@ -199,7 +217,7 @@ TAKEN = {
 @pytest.mark.parametrize("fields", TAKEN.values(), ids=TAKEN)
 def test_what_moonshot_takes_is_taken(fields):
     with serve(say("one"), say("two")) as server:
-        assert spoken(post(server, [USER, CALLED, RESULT], **fields))["content"] == "two"
+        assert spoken(post(server, **{"messages": [USER, CALLED, RESULT]} | fields))["content"] == "two"
 
 
 def test_reasoning_has_to_come_back_with_the_calls_that_it_led_to():
