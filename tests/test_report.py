@@ -1,7 +1,8 @@
 """One report on a run, as text of 80 columns and as JSON: the same run, and nothing in it acts on a terminal."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -274,3 +275,15 @@ def test_a_run_that_was_asked_for_more_shows_both_requests_and_plans():
     assert "   -  ended: passed; judged\n   -  request: More.\n" in text
     assert (shown.base_tree, shown.tree) == ("base", "t2")
     assert TypeAdapter(Report).validate_json(as_json(shown)) == shown
+
+
+def test_every_field_of_the_json_is_documented():
+    guide = (Path(__file__).parents[1] / "docs" / "json.md").read_text("utf-8")
+    table = guide.split("## `greenward show --json`")[1].split("\n## ")[0]
+    named = [
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert sorted(named) == sorted(field.name for field in fields(Report))
