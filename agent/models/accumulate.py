@@ -10,7 +10,7 @@ from typing import Any
 from agent.live import Observer, Streamed, ignore
 from agent.messages import Usage
 
-__all__ = ["Accumulator", "RawCall", "Reply", "read_usage"]
+__all__ = ["REASONING_KEYS", "Accumulator", "RawCall", "Reply", "read_usage"]
 
 REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
 MOST_TOKENS = 10_000_000

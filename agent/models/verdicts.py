@@ -1,13 +1,12 @@
 """Judges a reply: what may be used as a completion, what has to be asked for again."""
 
-import re
 from collections.abc import Sequence
 
 from agent.messages import Message, ToolCall
 from agent.models import Completion, ModelError, Request
 from agent.models.accumulate import RawCall, Reply
+from agent.models.history import call_count, next_id
 from agent.models.leaks import leaks, recover
-from agent.models.wire import call_count
 
 __all__ = ["to_completion"]
 
@@ -82,11 +81,9 @@ def _numbered(calls: Sequence[RawCall], request: Request) -> tuple[ToolCall, ...
     number = call_count(request.messages)
     numbered: list[ToolCall] = []
     for call in calls:
-        stem = "functions." + (re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "unknown")
-        while f"{stem}:{number}" in taken:
-            number += 1
-        numbered.append(ToolCall(id=f"{stem}:{number}", name=call.name, arguments=_whole(call.arguments)))
-        number += 1
+        call_id = next_id(call.name, taken, number + len(numbered))
+        taken.add(call_id)
+        numbered.append(ToolCall(id=call_id, name=call.name, arguments=_whole(call.arguments)))
     return tuple(numbered)
 
 
