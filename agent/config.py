@@ -17,10 +17,21 @@ from agent.errors import UsageProblem
 from agent.redact import Secret
 from agent.task import Limits, Prices
 
-__all__ = ["KEY_VARIABLES", "Key", "SandboxKind", "Settings", "Thinking", "config_file", "load_settings", "take_key"]
+__all__ = [
+    "KEY_VARIABLES",
+    "Key",
+    "Protocol",
+    "SandboxKind",
+    "Settings",
+    "Thinking",
+    "config_file",
+    "load_settings",
+    "take_key",
+]
 
 SandboxKind = Literal["docker", "local"]
 Thinking = Literal["default", "enabled", "disabled"]
+Protocol = Literal["auto", "tools", "text"]
 
 KEY_VARIABLES = ("RUNAPI_KEY", "RUNAPI_API_KEY", "RUNAPI_TOKEN")
 """Where a key is looked for, in this order; the key of another provider is never fallen back to."""
@@ -46,6 +57,8 @@ class Settings:
     limits: Limits
     thinking: Thinking
     """`default` sends nothing about it and leaves the choice to the provider."""
+    protocol: Protocol
+    """How the model calls tools: natively (`tools`), in `text`, or in text where the server refuses them (`auto`)."""
     context: int
     """Tokens that the prompt and the reply may have together."""
     max_output: int
@@ -108,6 +121,7 @@ _KINDS = {
     "model": _TEXT,
     "base_url": _TEXT,
     "thinking": _choice("default", "enabled", "disabled"),
+    "protocol": _choice("auto", "tools", "text"),
     "context": _WHOLE,
     "max_output": _WHOLE,
     "prices.input": _AMOUNT,
@@ -129,6 +143,7 @@ _DEFAULTS: dict[str, object] = {
     "model": "kimi-k2.6",
     "base_url": "https://runapi.ai/v1",
     "thinking": "default",
+    "protocol": "auto",
     "context": 262_144,
     "max_output": 32_768,
     **{f"limits.{name}": getattr(Limits(), name) for name in ("dollars", "tokens", "calls", "iterations", "seconds")},

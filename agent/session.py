@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
 from random import random
 
 from agent import __version__
@@ -22,7 +21,9 @@ from agent.hands import Hands
 from agent.journal import Journal
 from agent.judge import Judge
 from agent.loop import Kit, run
+from agent.models import ModelError
 from agent.models.endpoint import Endpoint
+from agent.models.memory import Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
 from agent.place import Place, setup_notices
@@ -37,9 +38,13 @@ from agent.tools.toolbox import SPECS
 from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
-from sandbox.engines import open_engine, prepare_ahead
+from sandbox.engines import cache_directory, open_engine, prepare_ahead
 
 __all__ = ["Session", "Surroundings", "new_run_id"]
+
+
+ENDPOINTS = "endpoints.json"
+"""In the cache: what model servers turned out to accept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +164,9 @@ class Session:
         if state.plan is None and started.task.mode != "fix":
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
-        model = stack.enter_context(OpenAIModel(self._endpoint(state), observe=self.around.watcher.notice))
+        memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
+        endpoint = self._endpoint(state, memory)
+        model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
@@ -169,7 +176,7 @@ class Session:
             prepare=bench.prepare,
             measure=bench.measure,
             prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,
-            ask=Asker(model=model, tools=SPECS, delay=partial(delay, random=random), sleep=time.sleep).ask,
+            ask=Asker(model=model, tools=SPECS, delay=_delay, sleep=time.sleep, rendered=model.rendered).ask,
             call_tool=hands.call_tool,
             test=bench.test,
             judge=Judge(bench=bench).judge,
@@ -183,18 +190,25 @@ class Session:
         setup = Setup(image=task.image) if task.mode == "new" else recipes.for_tree(state.base, state).setup
         prepare_ahead(state.started.sandbox, self.around.environ, setup, setup_notices(self.around.watcher.notice))
 
-    def _endpoint(self, state: RunState) -> Endpoint:
+    def _endpoint(self, state: RunState, memory: Memory) -> Endpoint:
         settings, started = self.around.settings, state.started
         key = settings.require_key()
+        known = memory.recall(settings.base_url, started.model)
         return Endpoint(
             base_url=settings.base_url,
             model=started.model,
             key=key.reveal() if key else "",
             context=started.context,
             thinking=None if settings.thinking == "default" else {"type": settings.thinking},
+            protocol=settings.protocol,
+            prompt_cache_key=started.run_id if known and "prompt_cache_key" in known.accepted else None,
             idle=settings.idle_timeout,
             total=settings.call_timeout,
         )
+
+
+def _delay(error: ModelError, failures: int, left: float) -> float | None:
+    return delay(error, failures, random=random, remaining=left)
 
 
 def new_run_id() -> str:

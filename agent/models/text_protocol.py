@@ -10,14 +10,14 @@ from dataclasses import replace
 
 from agent.messages import Message, ToolCall
 from agent.models import Request
-from agent.models.accumulate import RawCall
+from agent.models.accumulate import RawCall, Reply
 from agent.models.history import repaired
 from agent.models.signatures import described
 from agent.models.wire import NO_OUTPUT, sound_arguments
 from agent.text import fenced
 from prompts import render
 
-__all__ = ["as_text", "read_calls"]
+__all__ = ["as_text", "read_calls", "with_calls"]
 
 _FENCE = re.compile(r"^ {0,3}(?P<marks>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _TOOL = re.compile(r"`{3,}tool(?=[\s{]|\Z)")
@@ -70,6 +70,12 @@ def read_calls(content: str) -> tuple[str, tuple[RawCall, ...]]:
             inside = marks
     said.append(content[kept:])
     return "\n\n".join(filter(None, (text.strip() for text in said))) if calls else content, tuple(calls)
+
+
+def with_calls(reply: Reply) -> Reply:
+    """`reply` with the calls in its content taken out of it; what is reasoned calls nothing."""
+    said, calls = read_calls(reply.content)
+    return replace(reply, content=said, calls=(*reply.calls, *calls))
 
 
 def _as_text(messages: Iterable[Message]) -> Iterator[Message]:
