@@ -1,6 +1,6 @@
 # The one front door. Every target does all of its own set-up and costs nothing when that is done already.
 .DEFAULT_GOAL := help
-.PHONY: help setup engine engine-stop demo test check bench fmt lock clean
+.PHONY: help setup engine engine-stop demo test check bench fmt schema picture lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -31,6 +31,12 @@ bench: setup engine  ## measure, and print the numbers with their units
 fmt: setup  ## format, and mend what the linter can mend by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+schema: setup  ## write docs/events.schema.json anew from the types of the events
+	@PYTHONPATH=. $(BIN)/python scripts/schema.py
+
+picture: setup engine  ## draw docs/display.svg anew, from the demonstration's run
+	@PYTHONPATH=. $(BIN)/python scripts/picture.py
 
 lock:  ## pin the dependencies anew in requirements.lock
 	@scripts/lock

@@ -4,34 +4,30 @@ Nothing that a repository holds can set an endpoint, a key, an image or a budget
 """
 
 import math
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from agent.errors import UsageProblem
 from agent.redact import Secret
+from agent.sourced import Kind, Layer, Sourced, checked, close_to, flat, merge, read_toml
 from agent.task import Limits, Prices
 
 __all__ = [
-    "KEY_VARIABLES",
-    "Key",
-    "Protocol",
-    "SandboxKind",
-    "Settings",
-    "Thinking",
-    "config_file",
-    "load_settings",
-    "take_key",
-]
+    "KEY_VARIABLES", "PROJECT_SETTINGS", "SANDBOX_KINDS", "Key", "Protocol", "SandboxKind", "Settings", "Thinking",
+    "config_file", "is_setting", "load_settings", "take_key",
+]  # fmt: skip
 
 SandboxKind = Literal["docker", "local"]
 Thinking = Literal["default", "enabled", "disabled"]
 Protocol = Literal["auto", "tools", "text"]
+SANDBOX_KINDS: tuple[str, ...] = get_args(SandboxKind)
+
+PROJECT_SETTINGS = ("test", "build", "setup", "sealed")
+"""What belongs to a project, and is said on the command line or in the repository."""
 
 KEY_VARIABLES = ("RUNAPI_KEY", "RUNAPI_API_KEY", "RUNAPI_TOKEN")
 """Where a key is looked for, in this order; the key of another provider is never fallen back to."""
@@ -75,6 +71,11 @@ class Settings:
     sources: Mapping[str, str]
     """Where each value came from, by its dotted name as in the configuration file."""
 
+    @property
+    def keyless(self) -> bool:
+        """Whether the server is on this machine, and takes requests without a key."""
+        return _is_loopback(self.base_url)
+
     def require_key(self) -> Secret | None:
         """The key to be sent; None is given only for a server on this machine.
 
@@ -83,45 +84,41 @@ class Settings:
         """
         if self.key:
             return self.key.secret
-        if _is_loopback(self.base_url):
+        if self.keyless:
             return None
         raise UsageProblem(f"no API key for {self.base_url}", hint=f"set the environment variable `{KEY_VARIABLES[0]}`")
 
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Name, value and source of every setting, to be shown; of the key only whether there is one."""
-        rows = [(name, _shown(self, name), source) for name, source in self.sources.items()]
-        return [*rows, ("key", str(self.key.secret), self.key.source) if self.key else ("key", "none", "not set")]
+    def layer(self) -> Layer:
+        """Every setting with its source; of the key only whether there is one."""
+        key = Sourced("present", self.key.source) if self.key else Sourced("absent", "not set")
+        values = {name: Sourced(self._value(name), source) for name, source in self.sources.items()}
+        return merge(values, {"key": key})
 
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a setting may be: how a text becomes one, which values are good, and that in words."""
-
-    parse: Callable[[str], object]
-    good: Callable[[Any], bool]
-    words: str
+    def _value(self, name: str) -> object:
+        value: object = self
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _choice(*words: str) -> _Kind:
-    return _Kind(str, lambda value: value in words, "one of " + ", ".join(f'"{word}"' for word in words))
+def _choice(*words: str) -> Kind:
+    return Kind(str, lambda value: value in words, "one of " + ", ".join(f'"{word}"' for word in words))
 
 
-_TEXT = _Kind(
-    str, lambda v: isinstance(v, str) and v != "" and v.strip() == v and v.isprintable(), "a text in one line"
-)
-_WHOLE = _Kind(int, lambda v: _is_number(v) and isinstance(v, int) and v > 0, "a whole number above 0")
-_ABOVE_ZERO = _Kind(float, lambda v: _is_number(v) and v > 0, "a number above 0")
-_AMOUNT = _Kind(float, lambda v: _is_number(v) and v >= 0, "a number, 0 or more")
+_TEXT = Kind(str, lambda v: isinstance(v, str) and v != "" and v.strip() == v and v.isprintable(), "a text in one line")
+_WHOLE = Kind(int, lambda v: _is_number(v) and isinstance(v, int) and v > 0, "a whole number above 0")
+_ABOVE_ZERO = Kind(float, lambda v: _is_number(v) and v > 0, "a number above 0")
+_AMOUNT = Kind(float, lambda v: _is_number(v) and v >= 0, "a number, 0 or more")
 
 _KINDS = {
     "model": _TEXT,
     "base_url": _TEXT,
-    "thinking": _choice("default", "enabled", "disabled"),
-    "protocol": _choice("auto", "tools", "text"),
+    "thinking": _choice(*get_args(Thinking)),
+    "protocol": _choice(*get_args(Protocol)),
     "context": _WHOLE,
     "max_output": _WHOLE,
     "prices.input": _AMOUNT,
@@ -132,7 +129,7 @@ _KINDS = {
     "limits.calls": _WHOLE,
     "limits.iterations": _WHOLE,
     "limits.seconds": _ABOVE_ZERO,
-    "sandbox": _choice("docker", "local"),
+    "sandbox": _choice(*SANDBOX_KINDS),
     "image": _TEXT,
     "idle_timeout": _ABOVE_ZERO,
     "call_timeout": _ABOVE_ZERO,
@@ -160,15 +157,6 @@ _KNOWN_PRICES = {("runapi.ai", "kimi-k2.6"): Prices(input=0.48, cached=0.08, out
 _PREFIX = "GREENWARD_"
 _NO_SETTINGS = ("GREENWARD_ENGINE_", "GREENWARD_PROC", "GREENWARD_OUT", "GREENWARD_BUILD")
 """Variables of the scripts around the program, and of the inside of a sandbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sourced:
-    value: Any
-    source: str
-
-
-_Layer = dict[str, _Sourced]
 
 
 def take_key(environ: MutableMapping[str, str]) -> Key | None:
@@ -205,79 +193,68 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, object], *, ke
     Raises:
         UsageProblem: an unknown name, a wrong value, an endpoint in the clear, or a model without a known price.
     """
-    merged = _merge(
-        {name: _Sourced(value, "default") for name, value in _DEFAULTS.items()},
+    merged = merge(
+        {name: Sourced(value, "default") for name, value in _DEFAULTS.items()},
         _from_file(config_file(environ)),
         _from_environment(environ),
-        _layer({name: value for name, value in flags.items() if value is not None}, lambda _: "command line"),
+        _layer({name: value for name, value in flags.items() if value is not None}, "command line"),
     )
-    merged = _merge(merged, {"base_url": _endpoint(merged["base_url"])})
-    merged = _merge(_prices(merged), merged)
+    merged = merge(merged, {"base_url": _endpoint(merged["base_url"])})
+    merged = merge(_prices(merged), merged)
     if merged["max_output"].value >= merged["context"].value:
         raise UsageProblem("`max_output` is not below `context`", hint="lower the one or raise the other")
     return _settings(merged, key)
 
 
-def _merge(*layers: _Layer) -> _Layer:
-    """One layer of all; the later one wins."""
-    return {name: value for layer in layers for name, value in layer.items()}
+def is_setting(name: str) -> bool:
+    """Whether `name`, dotted as in the file, is a setting of the user's."""
+    return name in _KINDS or any(known.startswith(f"{name}.") for known in _KINDS)
 
 
-def _layer(values: Mapping[str, object], source: Callable[[str], str]) -> _Layer:
-    """A layer of checked values."""
-    for name, value in values.items():
-        if name not in _KINDS:
-            raise UsageProblem(f"unknown setting `{name}` ({source(name)})", hint=_advice(name))
-        kind = _KINDS[name]
-        if not kind.good(value):
-            raise UsageProblem(f"`{name}` is {value!r} ({source(name)})", hint=f"it must be {kind.words}")
-    return {name: _Sourced(value, source(name)) for name, value in values.items()}
+def _layer(values: Mapping[str, object], source: str) -> Layer:
+    return checked(values, _KINDS, source=lambda _: source, refuse=_unknown)
 
 
-def _advice(unknown: str) -> str:
-    if "key" in unknown:
-        return f"a key is only read from the environment: `{KEY_VARIABLES[0]}`"
-    close = get_close_matches(unknown, _KINDS, n=1)
-    return f"did you mean `{close[0]}`?" if close else "the settings are: " + ", ".join(_KINDS)
+def _unknown(name: str, source: str) -> UsageProblem:
+    if name in PROJECT_SETTINGS:
+        place = "put it into `[tool.greenward]` of the project's pyproject.toml, or give"
+        return UsageProblem(f"`{name}` belongs to a project ({source})", hint=f"{place} it as an option")
+    if "key" in name:
+        advice = f"a key is only read from the environment: `{KEY_VARIABLES[0]}`"
+    else:
+        advice = close_to(name, _KINDS) or "the settings are: " + ", ".join(_KINDS)
+    return UsageProblem(f"unknown setting `{name}` ({source})", hint=advice)
 
 
-def _from_file(path: Path | None) -> _Layer:
-    if path is None or not path.exists():
-        return {}
+def _from_file(path: Path | None) -> Layer:
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageProblem(f"{path} cannot be read: {error}", hint="mend the file, or move it away") from error
-    return _layer(dict(_flat(table)), lambda _: str(path))
+        if path is None or not path.exists():
+            return {}
+        data = path.read_bytes()
+    except OSError as error:
+        hint = "mend the file, or move it away"
+        raise UsageProblem(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    return _layer(dict(flat(read_toml(data, str(path)))), str(path))
 
 
-def _flat(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
-
-
-def _from_environment(environ: Mapping[str, str]) -> _Layer:
+def _from_environment(environ: Mapping[str, str]) -> Layer:
     names = {_variable(name): name for name in _KINDS}
     values: dict[str, object] = {}
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or variable.startswith(_NO_SETTINGS) or not text:
             continue
         if variable not in names:
-            close = get_close_matches(variable, names, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"unset it; `{_PREFIX}...` is for settings"
+            hint = close_to(variable, names) or f"unset it; `{_PREFIX}...` is for settings"
             raise UsageProblem(f"the environment variable `{variable}` is no setting", hint=hint)
         values[names[variable]] = _parsed(_KINDS[names[variable]], text)
-    return _layer(values, _variable)
+    return checked(values, _KINDS, source=_variable, refuse=_unknown)
 
 
 def _variable(name: str) -> str:
     return _PREFIX + name.replace(".", "_").upper()
 
 
-def _parsed(kind: _Kind, text: str) -> object:
+def _parsed(kind: Kind, text: str) -> object:
     """`text` as a value; a text that can't be one stays as it is, and is refused with the rest."""
     try:
         return kind.parse(text)
@@ -285,7 +262,7 @@ def _parsed(kind: _Kind, text: str) -> object:
         return text
 
 
-def _endpoint(given: _Sourced) -> _Sourced:
+def _endpoint(given: Sourced) -> Sourced:
     """The address without a trailing slash, if a key may be sent there."""
     url: str = given.value
     try:
@@ -300,7 +277,7 @@ def _endpoint(given: _Sourced) -> _Sourced:
             f"`base_url` would send key and code in the clear to {host} ({given.source})",
             hint="use https://; http:// is for a server on this machine",
         )
-    return _Sourced(url.rstrip("/"), given.source)
+    return Sourced(url.rstrip("/"), given.source)
 
 
 _ENDPOINT_HINT = "it is like https://runapi.ai/v1, with no user, query or fragment in it"
@@ -316,7 +293,7 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _prices(merged: _Layer) -> _Layer:
+def _prices(merged: Layer) -> Layer:
     """The known prices of the model at its provider, as a layer below what was given."""
     model, url = merged["model"].value, merged["base_url"].value
     known = _KNOWN_PRICES.get((urlsplit(url).hostname or "", model))
@@ -332,10 +309,10 @@ def _prices(merged: _Layer) -> _Layer:
                 f" configuration file, or `{_variable(missing[0])}` and so on in the environment",
             )
         return {}
-    return {f"prices.{name}": _Sourced(getattr(known, name), source) for name in ("input", "cached", "output")}
+    return {f"prices.{name}": Sourced(getattr(known, name), source) for name in ("input", "cached", "output")}
 
 
-def _settings(merged: _Layer, key: Key | None) -> Settings:
+def _settings(merged: Layer, key: Key | None) -> Settings:
     values = {name: merged[name].value for name in _KINDS}
     return Settings(
         key=key,
@@ -348,10 +325,3 @@ def _settings(merged: _Layer, key: Key | None) -> Settings:
 
 def _below(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-
-
-def _shown(settings: Settings, name: str) -> str:
-    value: object = settings
-    for part in name.split("."):
-        value = getattr(value, part)
-    return "default" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Lines on their way to a terminal or a log: none of them shows a secret."""
+"""Lines on their way to a terminal, a log or a program: none of them shows a secret."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,14 +15,28 @@ class Console:
         self._say = say
         self._tell = tell
         self._redacted = Redactor()
+        self._scrubbed = Redactor(urls=False)
+        self.structured = False
+        """Whether what was asked for are lines of JSON."""
+        self.restore = ""
+        """What puts the terminal right, should what is drawn on it not end in good order."""
 
     def keep(self, secrets: Iterable[Secret]) -> None:
         """Never show any of `secrets`."""
-        self._redacted = Redactor(secrets)
+        known = tuple(secrets)
+        self._redacted, self._scrubbed = Redactor(known), Redactor(known, urls=False)
+
+    def redacted(self, text: str) -> str:
+        """`text` as it may be shown."""
+        return self._redacted(text)
 
     def say(self, text: str) -> None:
         """What was asked for."""
         self._say(self._redacted(text))
+
+    def data(self, line: str) -> None:
+        """What was asked for by a program: as it stands, but for secrets."""
+        self._say(self._scrubbed(line))
 
     def tell(self, text: str) -> None:
         """What happens meanwhile, and what goes wrong."""

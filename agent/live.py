@@ -22,6 +22,8 @@ class Streamed:
     channel: Channel
     call: str = ""
     """The name of the tool that is being called, as far as it is known."""
+    number: int = 0
+    """Which call of the reply it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -13,13 +12,13 @@ from packaging.utils import canonicalize_name
 from agent.build import build_requirements, build_script, is_package
 from agent.locks import LOCKS, constraints
 from agent.manifests import Declaration, Project, declaration
+from agent.projecttable import read_table
 from agent.requirements import Needs, name_of, parse_file, parse_lines, settled
 from agent.testcommand import addopts, test_command, tox_lists
 from sandbox import Setup
 
 __all__ = ["Recipe", "Settings", "read_settings", "recipe_for"]
 
-KEYS = ("test", "build", "setup", "sealed")
 TESTING = ("test", "tests", "testing", "pytest", "unittest", "unit-tests", "test-requirements")
 DEVELOPING = ("dev", "develop", "development")
 TEST_FILES = r"(?:requirements[-_./])?(?:tests?|testing)[-_./]?(?:requirements)?\.(?:txt|in)"
@@ -46,7 +45,7 @@ DEFAULT_PYTHON = "3.11"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user's command line or the repository's `[tool.greenward]` say about set-up, build and test."""
+    """What the user's command line or the repository's own table say about set-up, build and test."""
 
     setup: str | None = None
     build: str | None = None
@@ -55,7 +54,6 @@ class Settings:
     """Never taken from the repository."""
     sealed: tuple[str, ...] = ()
     """Globs of paths that are sealed beside the tests that are found."""
-    notes: tuple[str, ...] = ()
 
     def over(self, other: "Settings") -> "Settings":
         """These settings, and those of `other` where these say nothing."""
@@ -65,7 +63,6 @@ class Settings:
             test=other.test if self.test is None else self.test,
             image=other.image if self.image is None else self.image,
             sealed=tuple(dict.fromkeys(self.sealed + other.sealed)),
-            notes=self.notes + other.notes,
         )
 
 
@@ -113,29 +110,12 @@ class Recipe:
 
 
 def read_settings(project: Project) -> Settings:
-    """`[tool.greenward]` of the base's `pyproject.toml`, or the base's `greenward.toml`, which goes first.
+    """What the base of a run says of itself; see `agent.projecttable`.
 
-    Keys that a repository may not set, and values of a wrong type, are ignored with a note.
+    Raises:
+        UsageProblem: it says what a repository may not say, or cannot be read.
     """
-    tool = project.toml("pyproject.toml").get("tool", {})
-    inner = tool.get("greenward", {}) if isinstance(tool, dict) else {}
-    own = project.toml("greenward.toml")
-    return _settings(own, "greenward.toml").over(_settings(inner, "pyproject.toml"))
-
-
-def _settings(table: object, where: str) -> Settings:
-    values: dict[str, Any] = {}
-    notes = []
-    for key, value in table.items() if isinstance(table, dict) else ():
-        if key == "sealed" and isinstance(value, list) and all(isinstance(item, str) for item in value):
-            values[key] = tuple(value)
-        elif key in KEYS and key != "sealed" and isinstance(value, str):
-            values[key] = value
-        elif key in KEYS:
-            notes.append(f"{where}: the value of `{key}` has the wrong type, and is ignored")
-        else:
-            notes.append(f"{where}: a repository may not set `{key}`; it is ignored")
-    return Settings(**values, notes=tuple(notes))
+    return Settings(**{name: each.value for name, each in read_table(project).items()})
 
 
 def recipe_for(
@@ -166,7 +146,7 @@ def recipe_for(
     if settings.setup is not None:
         script = settings.setup
         files |= _manifests(project)
-    notes = (*settings.notes, *needs.notes, *_python_note(project, settings))
+    notes = (*needs.notes, *_python_note(project, settings))
     setup = Setup(image=settings.image, files=files, script=script)
     return Recipe(setup=setup, build=build, test=test, settings=settings, notes=tuple(dict.fromkeys(notes)))
 

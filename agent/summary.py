@@ -10,7 +10,7 @@ from agent.testreport import TestReport
 from agent.text import one_line, sanitise
 from agent.verdict import VerdictKind
 
-__all__ = ["run_line", "summary"]
+__all__ = ["essentials", "final_report", "next_step", "run_line", "summary"]
 
 WORDS = {
     Outcome.PASSED: "green",
@@ -34,7 +34,7 @@ def summary(state: RunState, where: str = "") -> str:
     lines += [f"  - {one_line(reason)}" for reason in _reasons(state)]
     if state.plan:
         lines.append(f"done:    {one_line(state.plan.summary)}")
-    lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(_final_report(state))}")
+    lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(final_report(state))}")
     if proof := _proof(state):
         lines.append(f"shown:   {proof}")
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
@@ -43,7 +43,13 @@ def summary(state: RunState, where: str = "") -> str:
         f"cost:    {spent_line(state)}, {usage.prompt:,} tokens in ({usage.cached:,} cached), {usage.completion:,} out"
     )
     lines.append(f"branch:  {state.started.branch}")
-    lines.append(f"next:    {_next(state, shlex.quote(where) if where else '')}")
+    lines.append(f"next:    {next_step(state, where)}")
+    return sanitise("\n".join(lines))
+
+
+def essentials(state: RunState, where: str = "") -> str:
+    """Outcome, branch and the next command to type; `where` as for `summary`."""
+    lines = [_headline(state), f"branch:  {state.started.branch}", f"next:    {next_step(state, where)}"]
     return sanitise("\n".join(lines))
 
 
@@ -68,7 +74,7 @@ def _reasons(state: RunState) -> tuple[str, ...]:
     return verdict.reasons[:REASONS_SHOWN] if len(verdict.reasons) > 1 else ()
 
 
-def _final_report(state: RunState) -> TestReport | None:
+def final_report(state: RunState) -> TestReport | None:
     """The report of the tree that the branch was left at."""
     for iteration in reversed(state.iterations):
         if iteration.tree == state.result_tree:
@@ -97,7 +103,9 @@ def _proof(state: RunState) -> str:
     return "; ".join(parts)
 
 
-def _next(state: RunState, where: str) -> str:
+def next_step(state: RunState, where: str = "") -> str:
+    """The next command to type; `where` as for `summary`."""
+    where = shlex.quote(where) if where else ""
     run_id = state.started.run_id
     if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
         return f"cd {where or '.'} && git log"

@@ -11,6 +11,8 @@ from typing import Literal
 
 from agent.errors import UsageProblem
 from agent.live import Said
+from agent.projectsettings import project_of
+from agent.projecttable import read_table
 from agent.session import Session, Surroundings, new_run_id
 from agent.state import RunState
 from agent.task import Plan, Task
@@ -90,6 +92,7 @@ def start_on(
     request = checked(request) if mode == "change" else request.strip()
     with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
+        read_table(project_of(workspace, snapshot.tree))
         for left_out in snapshot.left_out:
             around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))
         task = Task(

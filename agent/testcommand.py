@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from agent.manifests import Project
 
-__all__ = ["PYTEST", "addopts", "test_command", "tox_lists"]
+__all__ = ["PYTEST", "addopts", "found_command", "test_command", "tox_lists"]
 
 PYTEST = "python -m pytest"
 LAUNCHERS = ("uv run ", "poetry run ", "pdm run ", "hatch run ", "pipenv run ", "rye run ")
@@ -15,11 +15,20 @@ LAUNCHERS = ("uv run ", "poetry run ", "pdm run ", "hatch run ", "pipenv run ", 
 
 def test_command(project: Project) -> str:
     """What tox, the Makefile or nox say, if that is pytest with plain arguments and nothing else; else plain pytest."""
-    stated = (tox_lists(project).get("commands", []), _make_commands(project), _nox_commands(project))
-    for commands in stated:
+    return found_command(project)[0]
+
+
+def found_command(project: Project) -> tuple[str, str]:
+    """The `test_command`, and the name of the file that states it; empty where none does."""
+    stated = {
+        "tox.ini": tox_lists(project).get("commands", []),
+        "Makefile": _make_commands(project),
+        "noxfile.py": _nox_commands(project),
+    }
+    for file, commands in stated.items():
         if len(commands) == 1 and (command := _plain(commands[0])):
-            return command
-    return PYTEST
+            return command, file
+    return PYTEST, ""
 
 
 def addopts(project: Project) -> str:

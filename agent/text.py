@@ -4,7 +4,19 @@ import hashlib
 import re
 import unicodedata
 
-__all__ = ["cut", "decode", "escapes", "excerpt", "fenced", "number_of", "one_line", "sanitise", "tokens", "unescaped"]
+__all__ = [
+    "cut",
+    "decode",
+    "encodable",
+    "escapes",
+    "excerpt",
+    "fenced",
+    "number_of",
+    "one_line",
+    "sanitise",
+    "tokens",
+    "unescaped",
+]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
@@ -12,6 +24,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that are drawn as nothing."""
 _MARKER_ROOM = 80
+_STAND_INS = str.maketrans({"…": "...", "·": "-", "✓": "x", "◐": "/", "○": "-", "█": "#", "░": "-"})
+"""What our own signs become where they cannot be written."""
 
 
 class _Table(dict[int, str]):
@@ -45,6 +59,15 @@ def sanitise(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _COLOUR.sub("", text).replace("\r\n", "\n").translate(_TABLE)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """`text` as it can be written in `encoding`: what that lacks is spelled in ASCII, as `...` or as an escape."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_STAND_INS).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def escapes(text: str) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """Whoever watches a run: it is told each entry of the journal, and what passes in between."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, Self
 
 from agent.journal import Entry
@@ -23,6 +25,10 @@ class Watcher(Protocol):
         """Take in what passes; from any thread."""
         ...
 
+    def paused(self) -> AbstractContextManager[None]:
+        """A block in which nothing is drawn, so that somebody can be asked."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_error: object) -> None: ...
@@ -39,6 +45,10 @@ class Silent:
 
     def notice(self, notice: Notice) -> None:
         pass
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        yield
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +74,13 @@ class Together(Silent):
     def notice(self, notice: Notice) -> None:
         for each in self._both:
             each.notice(notice)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for each in self._both:
+                stack.enter_context(each.paused())
+            yield
 
     def __enter__(self) -> Self:
         for each in self._both:

@@ -179,11 +179,13 @@ class _Following:
             return
         data = self._held + piece
         self._output_ended = data.endswith(self._mark)
-        self._held = data[-len(self._mark) :]
-        self._kept.feed(data[: -len(self._mark)])
+        sizes = range(min(len(self._mark), len(data)), 0, -1)
+        end = len(data) - next((size for size in sizes if data.endswith(self._mark[:size])), 0)
+        self._held = data[end:]
+        self._kept.feed(data[:end])
 
     def flush(self) -> None:
-        """Pass on what was held back in case it was the mark."""
+        """Pass on what was held back because the mark begins like it."""
         if not self._output_ended:
             self._kept.feed(self._held)
         self._held = b""

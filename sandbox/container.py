@@ -12,7 +12,7 @@ from sandbox.engine import Client, ContainerSpec, ContainerState
 from sandbox.hardening import Owner, check_facts, check_inspected
 from sandbox.stream import Deadline
 
-__all__ = ["Container", "reap"]
+__all__ = ["Container", "orphans", "reap"]
 
 ANSWER_SECONDS = 60.0
 END_SECONDS = 10.0
@@ -103,19 +103,25 @@ class Container:
             self.remove()
 
 
-def reap(client: Client, owner: Owner) -> tuple[str, ...]:
-    """Remove the containers that earlier processes of this machine left behind, and return their ids.
+def orphans(client: Client, owner: Owner) -> tuple[str, ...]:
+    """The ids of the containers that earlier processes of this machine left behind.
 
-    Those of processes that live are left alone, and so are those of other machines on the same engine: they end by
+    Those of processes that live are none, and neither are those of other machines on the same engine: they end by
     themselves.
     """
-    removed = []
-    for each in client.containers("greenward.owner"):
-        if each.labels.get("greenward.boot") != owner.boot or _lives(each.labels.get("greenward.owner", "")):
-            continue
-        client.remove(each.id)
-        removed.append(each.id)
-    return tuple(removed)
+    return tuple(
+        each.id
+        for each in client.containers("greenward.owner")
+        if each.labels.get("greenward.boot") == owner.boot and not _lives(each.labels.get("greenward.owner", ""))
+    )
+
+
+def reap(client: Client, owner: Owner) -> tuple[str, ...]:
+    """Remove the `orphans`, and return their ids."""
+    found = orphans(client, owner)
+    for each in found:
+        client.remove(each)
+    return found
 
 
 def _lives(pid: str) -> bool:

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
 from sandbox.endpoint import Endpoint, resolve
-from sandbox.records import ContainerSpec, ContainerState, Image, Labelled
+from sandbox.records import ContainerSpec, ContainerState, EngineInfo, Image, Labelled
 from sandbox.stream import Stream
 
-__all__ = ["Client", "ContainerSpec", "ContainerState", "Image", "Labelled", "connect"]
+__all__ = ["Client", "ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled", "connect"]
 
 PROMPT = 30.0
 """Seconds for a call that does little."""
@@ -53,6 +53,11 @@ class Client:
         """The engine's version, such as `20.10.24`."""
         with self._call("ask for the engine's version", PROMPT):
             return str(self._api.version(api_version=False)["Version"])
+
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+        with self._call("ask the engine about itself", PROMPT):
+            return _info(self._api.info(), self._api.version(api_version=False))
 
     # Images
 
@@ -318,6 +323,22 @@ def _open(endpoint: Endpoint) -> object:
     api = Punctual(base_url=endpoint.url, version="auto", timeout=math.ceil(PROMPT), tls=tls)
     api.trust_env = False
     return api
+
+
+def _info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:
+    parts = {str(each.get("Name", "")): str(each.get("Version", "")) for each in version.get("Components") or ()}
+    return EngineInfo(
+        name=next(iter(parts), ""),
+        version=str(version.get("Version", "")),
+        api=str(version.get("ApiVersion", "")),
+        product=str((version.get("Platform") or {}).get("Name", "")),
+        system=str(info.get("OperatingSystem", "")),
+        storage_driver=str(info.get("Driver", "")),
+        cgroup_version=str(info.get("CgroupVersion", "")),
+        runc=parts.get("runc", ""),
+        rootless=any("name=rootless" in str(each) for each in info.get("SecurityOptions") or ()),
+        root=str(info.get("DockerRootDir", "")),
+    )
 
 
 def _image(found: Mapping[str, Any]) -> Image:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox import SandboxUnavailable
 from sandbox.engine import Client
 
-__all__ = ["DEFAULT", "PULLED", "Base", "base_image", "import_file", "locked"]
+__all__ = ["DEFAULT", "PULLED", "Base", "Names", "base_image", "import_file", "locked", "present_base"]
 
 SUITE = "bookworm"
 SUITES = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
@@ -63,10 +63,19 @@ def base_image(
     if named is not None:
         return _named(client, named, say)
     names = names or Names()
-    if found := _present(client, names):
+    if found := present_base(client, None, names):
         return found
     with locked(cache / "base-image.lock", say):
-        return _present(client, names) or _made(client, host, cache, say, names)
+        return present_base(client, None, names) or _made(client, host, cache, say, names)
+
+
+def present_base(client: Client, named: str | None, names: Names | None = None) -> Base | None:
+    """The image that `base_image` would take, if it is on the engine already."""
+    names = names or Names()
+    for name in (names.default, names.pulled) if named is None else (named,):
+        if found := client.image(name):
+            return Base(id=found.id, name=name, origin="present")
+    return None
 
 
 def import_file(client: Client, path: Path, say: Say, names: Names | None = None) -> Base:
@@ -107,8 +116,8 @@ def locked(path: Path, say: Say) -> Iterator[None]:
 
 
 def _named(client: Client, name: str, say: Say) -> Base:
-    if found := client.image(name):
-        return Base(id=found.id, name=name, origin="present")
+    if found := present_base(client, name):
+        return found
     say(f"pulling the image {name}")
     try:
         return Base(id=client.pull(name, say), name=name, origin="pulled")
@@ -117,13 +126,6 @@ def _named(client: Client, name: str, say: Say) -> Base:
             f"there is no image `{name}` on the engine, and it cannot be pulled: {error.message}",
             hint="`docker images` lists what there is; without `--image` the default is taken",
         ) from error
-
-
-def _present(client: Client, names: Names) -> Base | None:
-    for name in (names.default, names.pulled):
-        if found := client.image(name):
-            return Base(id=found.id, name=name, origin="present")
-    return None
 
 
 def _made(client: Client, host: Mapping[str, str], cache: Path, say: Say, names: Names) -> Base:

@@ -3,7 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["ContainerSpec", "ContainerState", "Image", "Labelled"]
+__all__ = ["ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself; empty where it does not say."""
+
+    name: str
+    """`Engine` for Docker's own, `Podman Engine` for the other one."""
+    version: str
+    api: str
+    """The newest version of the API that it speaks."""
+    product: str
+    """What it is part of, such as `Docker Desktop 4.44.3 (202357)`; empty for a plain engine."""
+    system: str
+    """The operating system that it runs on."""
+    storage_driver: str
+    cgroup_version: str
+    runc: str
+    rootless: bool
+    root: str
+    """Where it keeps images, as a path on its own machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,10 @@ from tests.gitrepo import git, repository
 
 ROOT = Path(__file__).parents[1]
 KEY = "sk-secret-0123456789abcdef"
-COMMANDS = sorted([each.name or each.callback.__name__ for each in app.registered_commands] + ["image", "image import"])
+COMMANDS = sorted(
+    [each.name or each.callback.__name__ for each in app.registered_commands]
+    + ["config", "config path", "config show", "image", "image import"]
+)
 FILES = {
     "app.py": "def add(a, b):\n    return a - b\n",
     "test_app.py": "from app import add\n\n\ndef test_sum():\n    assert add(1, 2) == 3\n",
@@ -112,7 +115,8 @@ def serve():
 
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
-        "accept", "change", "demo", "diff", "fix", "image", "image import", "new", "plan", "resume", "runs", "undo",
+        "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "image",
+        "image import", "new", "plan", "resume", "runs", "undo",
     ]  # fmt: skip
 
 

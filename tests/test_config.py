@@ -7,6 +7,7 @@ import pytest
 from agent.config import Key, config_file, load_settings, take_key
 from agent.errors import UsageProblem
 from agent.redact import Secret
+from agent.sourced import Sourced
 from agent.task import Limits, Prices
 
 KEY = Key(secret=Secret("sk-123456"), source="RUNAPI_KEY")
@@ -85,10 +86,28 @@ def test_a_later_layer_wins_and_every_value_tells_its_source(load, home):
         ("thinking = 'maybe'", '"enabled"'),
         ("max_output = 262144", "`max_output` is not below `context`"),
         ("model =", "cannot be read"),
+        ("context = 1000\n\nmodel = kimi", "(at line 3, column 9)"),
+        ("test = 'pytest'", "`[tool.greenward]` of the project's pyproject.toml"),
+        ("sealed = ['x']", "`sealed` belongs to a project"),
     ],
 )
 def test_a_wrong_file_is_refused_with_advice(load, config, says):
     assert says in refused(load, config)
+
+
+def test_a_table_with_nothing_in_it_is_no_mistake(load):
+    assert load("[limits]\n# calls = 5\n[prices]\n").limits == Limits()
+
+
+def test_a_refused_value_is_shown_in_a_line_of_its_own_size(load):
+    said = refused(load, f'context = "{"x" * 5000}"')
+    assert "x" * 40 in said
+    assert len(said) < 400
+
+
+def test_a_path_that_no_file_can_have_is_told_of():
+    with pytest.raises(UsageProblem, match="cannot be read: File name too long"):
+        load_settings({"XDG_CONFIG_HOME": "/" + "x" * 300}, {}, key=None)
 
 
 def test_a_refused_value_names_the_file_it_stands_in(load, home):
@@ -219,10 +238,18 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(bad):
 
 def test_the_key_is_in_nothing_that_is_shown(load):
     settings = load()
-    assert "123456" not in f"{settings} {settings!r} {settings.rows()}"
-    assert ("key", "[redacted]", "RUNAPI_KEY") in settings.rows()
-    assert ("image", "default", "default") in settings.rows()
-    assert ("limits.calls", "80", "default") in settings.rows()
+    assert "123456" not in f"{settings} {settings!r} {settings.layer()}"
+    assert settings.layer()["key"] == Sourced("present", "RUNAPI_KEY")
+    assert load_settings({}, {}, key=None).layer()["key"] == Sourced("absent", "not set")
+
+
+def test_every_setting_is_shown_with_its_value_and_source(load):
+    shown = load(GREENWARD_LIMITS_CALLS="5", flags={"model": "kimi-k2.6"}).layer()
+    assert shown["limits.calls"] == Sourced(5, "GREENWARD_LIMITS_CALLS")
+    assert shown["model"] == Sourced("kimi-k2.6", "command line")
+    assert shown["image"] == Sourced(None, "default")
+    assert shown["prices.cached"] == Sourced(0.08, "known price of kimi-k2.6")
+    assert shown.keys() == {*load().sources, "key"}
 
 
 def test_settings_cross_a_process_border(load):

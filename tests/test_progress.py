@@ -128,43 +128,41 @@ def test_a_call_is_told_whatever_its_arguments_are(arguments):
 HOSTILE = "x\x1b]0;owned\x07\r\n\n\u202eevil\u2028\x9b2J\u200b\x00\ud800"
 
 
-def hostile_run():
+def hostile_run(text=HOSTILE):
     """Every text that a model, a repository or a server has a say in is hostile."""
-    cases = (TestCase(id=HOSTILE, status=Status.FAILED, message=HOSTILE, detail=HOSTILE),)
-    bad = TestReport(cases=cases, exit_code=1, problem=HOSTILE, output=HOSTILE)
-    call = ToolCall(id="1", name=HOSTILE, arguments=f'{{"path": "{"x" * 9}"}}')
+    cases = (TestCase(id=text, status=Status.FAILED, message=text, detail=text),)
+    bad = TestReport(cases=cases, exit_code=1, problem=text, output=text)
+    call = ToolCall(id="1", name=text, arguments=f'{{"path": "{"x" * 9}"}}')
     plan = Plan(
-        summary=HOSTILE,
-        steps=(HOSTILE,),
-        criteria=(Criterion(behaviour=HOSTILE, command=HOSTILE, output=HOSTILE),),
+        summary=text,
+        steps=(text,),
+        criteria=(Criterion(behaviour=text, command=text, output=text),),
     )
     reply = e.ModelReplied(
-        message=Message(role="assistant", content=HOSTILE, tool_calls=(call,) * 6), usage=None, stop_reason=HOSTILE
+        message=Message(role="assistant", content=text, tool_calls=(call,) * 6), usage=None, stop_reason=text
     )
-    back = e.ToolReturned(call_id="1", name=HOSTILE, content=HOSTILE, is_error=True, tree="t")
+    back = e.ToolReturned(call_id="1", name=text, content=text, is_error=True, tree="t")
     effects = (
         e.Planned(plan=plan),
         e.TestRun(report=bad, full=False),
         e.TestRun(report=bad, full=True),
-        e.Unsealed(path=HOSTILE, reason=HOSTILE),
-        e.Finish(status="blocked", reason=HOSTILE),
+        e.Unsealed(path=text, reason=text),
+        e.Finish(status="blocked", reason=text),
     )
-    verdict = Verdict(kind=VerdictKind.FAILED, tree="t", reasons=(HOSTILE,), notes=(HOSTILE,))
+    verdict = Verdict(kind=VerdictKind.FAILED, tree="t", reasons=(text,), notes=(text,))
     return [
-        replace(started(), run_id=HOSTILE, model=HOSTILE),
-        e.EnvironmentPrepared(
-            id=HOSTILE, origin=HOSTILE, cached=False, seconds=1.0, build=HOSTILE, test=HOSTILE, notes=(HOSTILE,)
-        ),
+        replace(started(), run_id=text, model=text),
+        e.EnvironmentPrepared(id=text, origin=text, cached=False, seconds=1.0, build=text, test=text, notes=(text,)),
         e.BaselineMeasured(report=bad),
-        e.CallFailed(error=HOSTILE, message=HOSTILE, billed=False, wait=None),
+        e.CallFailed(error=text, message=text, billed=False, wait=None),
         reply,
         back,
         *(replace(back, effect=effect) for effect in effects),
         e.TestsFinished(report=bad, tree="t"),
         e.VerdictReached(verdict=verdict),
-        e.Committed(commit="c1", tree="t", subject=HOSTILE),
-        e.BudgetExhausted(reason=HOSTILE),
-        e.RunFinished(outcome=e.Outcome.FAILED, reason=HOSTILE, commit=HOSTILE, tree="t"),
+        e.Committed(commit="c1", tree="t", subject=text),
+        e.BudgetExhausted(reason=text),
+        e.RunFinished(outcome=e.Outcome.FAILED, reason=text, commit=text, tree="t"),
     ]
 
 

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,10 @@ def test_the_settings_have_the_defaults_options_and_variables_that_are_said():
     assert f"`{settings.model}`" in said
     assert settings.base_url in said
     assert f"{settings.prices.input:.2f}, {settings.prices.cached:.2f}, {settings.prices.output:.2f}" in said
+
+
+def test_the_picture_is_there_and_fetches_nothing():
+    (name,) = re.findall(r"!\[.*?\]\((.*?\.svg)\)", README)
+    picture = (Path(__file__).parents[1] / name).read_text("utf-8")
+    assert "iteration" in picture
+    assert not re.findall(r"@font-face|@import|url\((?!#)|href=\"(?!#)", picture)

@@ -314,20 +314,9 @@ def test_the_test_command_is_the_projects_own_where_it_is_plain(files, expected)
     assert recipe_for(tree, settings=read_settings(tree)).test == expected
 
 
-def test_a_repository_sets_only_what_it_may():
-    tree = project({
-        "pyproject.toml": '[tool.greenward]\nbuild = "make"\nimage = "evil"\nsealed = ["data/**"]\nsetup = 3\n',
-        "greenward.toml": 'test = "make test"\nbuild = "ninja"\n',
-    })  # fmt: skip
-    assert read_settings(tree) == Settings(
-        build="ninja",
-        test="make test",
-        sealed=("data/**",),
-        notes=(
-            "pyproject.toml: a repository may not set `image`; it is ignored",
-            "pyproject.toml: the value of `setup` has the wrong type, and is ignored",
-        ),
-    )
+def test_the_repositorys_table_becomes_settings():
+    tree = project({"greenward.toml": 'test = "make test"\nbuild = ""\nsealed = ["data/**"]\n'})
+    assert read_settings(tree) == Settings(test="make test", build="", sealed=("data/**",))
 
 
 def test_the_users_settings_go_before_the_repositorys():

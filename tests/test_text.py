@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.text import cut, decode, escapes, excerpt, fenced, number_of, one_line, sanitise, tokens, unescaped
+from agent.text import (
+    cut,
+    decode,
+    encodable,
+    escapes,
+    excerpt,
+    fenced,
+    number_of,
+    one_line,
+    sanitise,
+    tokens,
+    unescaped,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 
@@ -129,3 +141,18 @@ def test_a_fence_cannot_be_closed_from_inside():
 def test_tokens_are_estimated_high_for_other_scripts():
     assert tokens("abcdefgh") == 2
     assert tokens("漢字kana") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "written"),
+    [
+        ("é …", "utf-8", "é …"),
+        ("é …", "ascii", "\\xe9 ..."),
+        ("é …", "latin-1", "é ..."),
+        ("✓ █░ · \u4f60", "ascii", "x #- - \\u4f60"),
+        ("\udcff", "utf-8", "\\udcff"),
+    ],
+)
+def test_what_an_encoding_cannot_write_is_spelled_in_ascii(text, encoding, written):
+    assert encodable(text, encoding) == written
+    written.encode(encoding)

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -11,10 +12,11 @@ import typer
 from typer.core import TyperGroup
 
 from agent import __version__
+from agent.cli.helping import Program
 from agent.console import Console
 from agent.errors import GreenwardError
 from agent.redact import Secret
-from agent.text import excerpt, sanitise
+from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
 __all__ = ["app", "console", "main"]
@@ -41,9 +43,19 @@ class Commands(TyperGroup):
             raise typer.Exit(141) from None
 
 
-console = Console(say=partial(print, flush=True), tell=lambda text: print(text, file=sys.stderr, flush=True))
+def _printer(name: str) -> Callable[[str], None]:
+    """Prints to `sys.stdout` or `sys.stderr`, whatever its encoding is."""
 
-app = typer.Typer(
+    def write(text: str) -> None:
+        stream = getattr(sys, name)
+        print(encodable(text, stream.encoding), file=stream, flush=True)
+
+    return write
+
+
+console = Console(say=_printer("stdout"), tell=_printer("stderr"))
+
+app = Program(
     name="greenward",
     cls=Commands,
     help="Turns a request or a red test suite into a branch of commits whose tests pass, proven in a fresh container,"
@@ -72,7 +84,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        app(prog_name="greenward")
     except SetupFailed as error:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
@@ -85,9 +97,16 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End in good order; the next signal ends the process at once."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), console.restore.encode())
     raise KeyboardInterrupt
 
 
 def _fail(message: str, hint: str, code: int) -> None:
     console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
+    if console.structured:
+        from agent.stream import error_line
+
+        with suppress(OSError):
+            console.data(error_line(message, hint, code))
     sys.exit(code)

@@ -17,7 +17,9 @@ def accept(
     repo: Where = Path(),
     merge: Annotated[bool, typer.Option("--merge", help="Keep the run's history, as a merge.")] = False,
 ) -> None:
-    """Apply a run's result to the checkout: a commit if it is clean, else changes to the files.
+    """Apply a run's result to the checkout.
+
+    It becomes a commit if the checkout is clean, else changes to its files.
 
     Example: greenward accept 3f2a
     """

@@ -6,17 +6,22 @@ from typing import Annotated
 import typer
 
 from agent.cli.application import app, console
+from agent.cli.flags import OUTPUT, Flags, with_options
 from agent.cli.wiring import conclude, surroundings
 from agent.redact import Secret
 
 
 @app.command()
+@with_options(OUTPUT)
 def demo(
+    options: Flags,
     directory: Annotated[
         Path | None, typer.Argument(help="A new directory.", show_default="one in demo-output")
     ] = None,
 ) -> None:
-    """Scaffold a bundled project with a scripted model: real Docker, git and pytest, and no key needed.
+    """Scaffold a bundled project; no key is needed.
+
+    The model is scripted; Docker, git and pytest are real.
 
     Example: greenward demo
     """
@@ -27,5 +32,7 @@ def demo(
     target = directory or demo_directory(Path())
     console.tell("demo: the model's replies come from a script, over real HTTP; Docker, git and pytest are real")
     with scripted_model() as flags:
-        around = surroundings(flags, key=Key(secret=Secret("scripted-model"), source="demo"))
-        conclude(start_new(around, target, REQUEST, planning=Planning()), target, {})
+        around = surroundings(options | flags, key=Key(secret=Secret("scripted-model"), source="demo"))
+        with around.watcher:
+            state = start_new(around, target, REQUEST, planning=Planning())
+    conclude(state, target, options)

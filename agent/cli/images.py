@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from agent.cli.application import app, console
+from agent.cli.helping import Program
 
-image = typer.Typer(help="Base images.\n\nExample: greenward image import base.tar.zst", no_args_is_help=True)
+image = Program(help="Base images.\n\nExample: greenward image import base.tar.zst", no_args_is_help=True)
 app.add_typer(image, name="image")
 
 
@@ -16,7 +17,9 @@ app.add_typer(image, name="image")
 def image_import(
     file: Annotated[Path, typer.Argument(help="A file made by `docker save`, perhaps compressed.")],
 ) -> None:
-    """Load the sandbox's base image from a file, where no registry can be reached.
+    """Load the sandbox's base image from a file.
+
+    It takes the place of a registry, where none can be reached.
 
     Example: greenward image import greenward-base.tar.zst
     """

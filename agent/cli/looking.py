@@ -3,6 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from agent.cli.application import app, console
 from agent.cli.flags import RunId, Where
@@ -11,7 +14,10 @@ from agent.text import sanitise
 
 
 @app.command()
-def runs(repo: Where = Path()) -> None:
+def runs(
+    repo: Where = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print lines of JSON.")] = False,
+) -> None:
     """List the runs of a repository, newest first.
 
     Example: greenward runs
@@ -19,11 +25,18 @@ def runs(repo: Where = Path()) -> None:
     from agent.runs import damaged_runs, runs_directory, stored_runs
     from agent.summary import run_line
 
+    console.structured = as_json
     directory = runs_directory(repo, os.environ)
-    lines = [run_line(run) for run in stored_runs(directory)]
+    found = list(stored_runs(directory))
     for error in damaged_runs(directory):
         console.tell(f"damaged: {sanitise(error.message)}")
-    console.say("\n".join(lines) or "no runs yet")
+    if as_json:
+        from agent.stream import result_line
+
+        for run in found:
+            console.data(result_line(run.state, "" if repo == Path() else str(repo)))
+        return
+    console.say("\n".join(map(run_line, found)) or "no runs yet")
 
 
 @app.command()

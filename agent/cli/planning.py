@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.application import app, console
-from agent.cli.flags import PROJECT, SHARED, Flags, Repo, with_options
+from agent.cli.flags import LINES, PROJECT, SHARED, Flags, Repo, with_options
 from agent.cli.wiring import conclude, project_of, surroundings
 from agent.errors import UsageProblem
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@with_options(PROJECT, SHARED)
+@with_options(PROJECT, SHARED, LINES)
 def plan(
     options: Flags,
     request: Annotated[str, typer.Argument(help="What is wanted.")] = "",
@@ -30,7 +30,9 @@ def plan(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the plan there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Print the model's plan and what carrying it out may cost; it waits for `resume`, as it is or edited.
+    """Print the model's plan and what carrying it out may cost.
+
+    It waits for `resume`, as it is or edited.
 
     Example: greenward plan "add --json to the list command" --out plan.toml
     """
@@ -40,12 +42,13 @@ def plan(
     if new is not None and fix:
         raise UsageProblem("`--new` and `--fix` are two different things", hint="give one of them, or neither")
     around, planning, where = surroundings(options), Planning(approve=True), new or repo
-    if new is not None:
-        state = start_new(around, new, request, planning=planning)
-    else:
-        state = start_on(
-            around, "fix" if fix else "change", repo, request, project=project_of(options), planning=planning
-        )
+    with around.watcher:
+        if new is not None:
+            state = start_new(around, new, request, planning=planning)
+        else:
+            state = start_on(
+                around, "fix" if fix else "change", repo, request, project=project_of(options), planning=planning
+            )
     if state.outcome is not Outcome.PLANNED or state.plan is None:
         conclude(state, where, options)
     text = _as_json(state, state.plan) if as_json else _as_file(state, state.plan, where)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from agent.cli.application import app, console
-from agent.cli.flags import APPROVAL, LIMITS, PROJECT, SERVER, SHARED, Flags, Repo, RunId, Where, with_options
+from agent.cli.flags import APPROVAL, LIMITS, OUTPUT, PROJECT, SERVER, SHARED, Flags, Repo, RunId, Where, with_options
 from agent.cli.wiring import conclude, found_run, project_of, settled, surroundings, workspace_of
 from agent.errors import UsageProblem
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@with_options(APPROVAL, SHARED)
+@with_options(APPROVAL, SHARED, OUTPUT)
 def new(
     directory: Annotated[Path, typer.Argument(help="A new or empty directory for the project.")],
     options: Flags,
@@ -36,12 +36,13 @@ def new(
 
     request, planning = settled("new", prompt, options)
     around = surroundings(options)
-    state = start_new(around, directory, request, planning=planning)
+    with around.watcher:
+        state = start_new(around, directory, request, planning=planning)
     conclude(state, directory, options)
 
 
 @app.command()
-@with_options(PROJECT, APPROVAL, SHARED)
+@with_options(PROJECT, APPROVAL, SHARED, OUTPUT)
 def fix(
     options: Flags,
     repo: Repo = Path(),
@@ -55,7 +56,7 @@ def fix(
 
 
 @app.command()
-@with_options(PROJECT, APPROVAL, SHARED)
+@with_options(PROJECT, APPROVAL, SHARED, OUTPUT)
 def change(
     options: Flags,
     request: Annotated[str, typer.Argument(help="What is to be different.")] = "",
@@ -75,7 +76,7 @@ def change(
 
 
 @app.command()
-@with_options(SERVER, LIMITS)
+@with_options(SERVER, LIMITS, OUTPUT)
 def resume(
     options: Flags,
     run: RunId = None,
@@ -85,7 +86,9 @@ def resume(
         Path | None, typer.Option(metavar="FILE", help="The plan to carry out, for a run that waits for approval.")
     ] = None,
 ) -> None:
-    """Take up a run that was interrupted or has a plan to carry out; limits that are given replace the run's.
+    """Take up a run that was interrupted or has a plan to carry out.
+
+    Limits that are given replace the run's.
 
     Example: greenward resume 3f2a --max-cost 2 --say "the parser is in lexer.py"
     """
@@ -112,7 +115,8 @@ def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: F
 
     request, planning = settled(mode, request, options)
     around = surroundings(options)
-    state = start_on(around, mode, repo, request, project=project_of(options), planning=planning)
+    with around.watcher:
+        state = start_on(around, mode, repo, request, project=project_of(options), planning=planning)
     conclude(state, repo, options)
 
 
@@ -152,6 +156,6 @@ def _go_on(
 ) -> None:
     from agent.session import Session
 
-    with workspace_of(repo, found) as workspace:
+    with workspace_of(repo, found) as workspace, around.watcher:
         state = Session(workspace=workspace, around=around).resume(found.id, given)
     conclude(state, repo, options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from agent.cli.application import console
 from agent.cli.approval import decide
 from agent.cli.flags import PROJECT, Flags
+from agent.cli.watching import watcher
 from agent.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from agent.runs import StoredRun
     from agent.session import Surroundings
     from agent.state import RunState
-    from agent.task import Mode
+    from agent.task import Mode, Plan
     from agent.tasks import Planning, Project
     from agent.workspace import Workspace
 
@@ -28,18 +29,23 @@ def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True)
     """What a session is given; `asks` if it will ask a model for sure, which takes a key."""
     from agent.config import load_settings, take_key
     from agent.options import settings_of
-    from agent.progress import Progress
     from agent.session import Surroundings
 
     found = take_key(os.environ)
     settings = load_settings(os.environ, settings_of(options), key=key or found)
     if asks:
         settings.require_key()
+    watches = watcher(options)
+
+    def approve(state: "RunState") -> "Plan | None":
+        with watches.paused():
+            return decide(state)
+
     return Surroundings(
         settings=settings,
-        watcher=Progress(console.tell),
+        watcher=watches,
         environ=dict(os.environ),
-        approve=decide if options.get("approve") else None,
+        approve=approve if options.get("approve") else None,
     )
 
 
@@ -88,10 +94,19 @@ def project_of(options: Flags) -> "Project":
 def conclude(state: "RunState", where: Path, options: Flags) -> NoReturn:
     """Say what a run came to, and exit with the code for it."""
     from agent.events import Outcome
-    from agent.summary import summary
+    from agent.summary import essentials, summary
 
-    console.say(summary(state, "" if where == Path() else str(where)))
     if state.outcome is None:
         raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
-    allowed = bool(options.get("allow_unproven")) and state.outcome is Outcome.UNPROVEN
-    sys.exit(0 if allowed else state.outcome.exit_code)
+    allowed = options.get("allow_unproven") and state.outcome is Outcome.UNPROVEN
+    code = 0 if allowed else state.outcome.exit_code
+    named = "" if where == Path() else str(where)
+    told = essentials(state, named) if options.get("quiet") else summary(state, named)
+    if options.get("json"):
+        from agent.stream import result_line
+
+        console.tell(told)
+        console.data(result_line(state, named, exit_code=code))
+    else:
+        console.say(told)
+    sys.exit(code)

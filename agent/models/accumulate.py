@@ -140,7 +140,8 @@ class Accumulator:
         if isinstance(arguments, (dict, list)):
             arguments = json.dumps(arguments, ensure_ascii=False)
         slot.arguments.append(_string(arguments))
-        self._observe(Streamed(text=_string(arguments), channel="call", call=slot.name))
+        number = self._slots.index(slot)
+        self._observe(Streamed(text=_string(arguments), channel="call", call=slot.name, number=number))
 
     def _slot(self, index: object, call_id: str, name: str) -> _Slot:
         """The call that a delta goes on with; a known index with another id and a name begins another call."""

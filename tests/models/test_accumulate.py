@@ -45,6 +45,7 @@ def test_each_piece_is_told_as_it_comes():
         delta("stop", content="ne"),
         delta(tool_calls=[call_delta(0, "x", "run", "")]),
         delta(tool_calls=[call_delta(0, arguments='{"a"')]),
+        delta(tool_calls=[call_delta(1, "y", "look", "{}")]),
     ):
         accumulator.add(chunk)
     assert told == [
@@ -53,6 +54,7 @@ def test_each_piece_is_told_as_it_comes():
         Streamed(text="ne", channel="answer"),
         Streamed(text="", channel="call", call="run"),
         Streamed(text='{"a"', channel="call", call="run"),
+        Streamed(text="{}", channel="call", call="look", number=1),
     ]
 
 
