@@ -177,7 +177,15 @@ def _tell(body: object) -> dict[str, str]:
         texts = _texts({key: value for key, value in _mapping(body).items() if key not in ("error", "errors")})
     fields = _mapping(inner[0] if isinstance(inner, list) and inner else inner)
     told = {name: _line(fields.get(name)) for name in ("type", "code", "param")}
-    return told | {"text": _line("; ".join(texts))}
+    return told | {"param": told["param"] or _location(fields), "text": _line("; ".join(texts))}
+
+
+def _location(fields: dict[str, Any]) -> str:
+    """The field that a validator of the body complains of, as FastAPI words it: `{"detail": [{"loc": [...]}]}`."""
+    details = fields.get("detail")
+    first = _mapping(details[0] if isinstance(details, list) and details else fields)
+    place = first.get("loc")
+    return _line(".".join(str(part) for part in place if part != "body")) if isinstance(place, list) else ""
 
 
 def _texts(value: object) -> list[str]:

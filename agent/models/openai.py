@@ -40,6 +40,7 @@ MARGIN = 1024
 """Tokens kept free of the context, since its use is only estimated."""
 LEAST_OUTPUT = 1024
 MODELS_SHOWN = 12
+REMEMBERED = "the endpoint took no tools when it was last asked: they are called in text"
 
 Body = dict[str, Any]
 
@@ -63,8 +64,11 @@ class OpenAIModel:
         self._memory = memory or Memory()
         self._new_id = new_id
         self._observe = observe
-        self._known = self._memory.recall(endpoint.base_url, endpoint.model) or _known_at_first(endpoint)
+        recalled = self._memory.recall(endpoint.base_url, endpoint.model)
+        self._known = recalled or _known_at_first(endpoint)
         self._learned = False
+        if recalled and self._in_text and endpoint.protocol == "auto":
+            observe(Said(REMEMBERED))
         self._opened: openai.OpenAI | None = None
 
     @property

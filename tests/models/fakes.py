@@ -4,9 +4,31 @@ import contextlib
 import json
 import socket
 import threading
+from dataclasses import replace
 
 from agent.messages import Message
 from agent.models import Request, ToolSpec
+from agent.models.server import ScriptedServer
+
+
+class TextServer(ScriptedServer):
+    """Says the calls of its script in the text where it is offered no tools, and may cease to take them."""
+
+    refuse_after = None
+    """How many requests with tools are taken."""
+
+    def answer(self, headers, text):
+        body = json.loads(text)
+        if "tools" not in body:
+            self._places = tuple(tuple(map(in_text, here)) for here in self.script.places())
+        elif self.refuse_after is not None and len(self.requests) >= self.refuse_after:
+            self._refuse = ("tools",)
+        return super().answer(headers, text)
+
+
+def in_text(reply):
+    blocks = [f'```tool\n{{"name": "{made.name}", "arguments": {made.text}}}\n```' for made in reply.calls]
+    return replace(reply, say="\n\n".join([reply.say, *blocks]), calls=())
 
 
 class RawServer:

@@ -16,7 +16,7 @@ from agent.models.memory import Memory
 from agent.models.openai import Endpoint, OpenAIModel
 from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
-from tests.models.fakes import ASK, delta, http, stream
+from tests.models.fakes import ASK, TextServer, delta, http, stream
 
 FILE = "def café():\n    return '\U0001f600'\n" * 40
 TWO_TURNS = (
@@ -205,20 +205,6 @@ def test_the_cap_goes_by_its_other_name_but_is_never_left_out():
         assert len(server.requests) == 2
 
 
-class TextServer(ScriptedServer):
-    """Says the calls of its script in the text, as a model does that was told of tools in the text."""
-
-    def answer(self, headers, text):
-        if "tools" not in json.loads(text):
-            self._places = tuple(tuple(map(in_text, here)) for here in self.script.places())
-        return super().answer(headers, text)
-
-
-def in_text(reply):
-    blocks = [f'```tool\n{{"name": "{made.name}", "arguments": {made.text}}}\n```' for made in reply.calls]
-    return replace(reply, say="\n\n".join([reply.say, *blocks]), calls=())
-
-
 TOOLS_REFUSED = ("tools",)
 
 
@@ -247,10 +233,9 @@ def test_without_tools_the_conversation_goes_on_in_text():
 def test_a_conversation_can_change_to_text_at_any_turn(refused_at):
     replies = (TWO_TURNS[0], say("", call("write_file", path="b.py", content="")), say("Done."))
     request, server = ASK, TextServer(Script(replies=replies))
+    server.refuse_after = refused_at
     with server, talk(server) as model:
         for turn in range(3):
-            if turn == refused_at:
-                server._refuse = TOOLS_REFUSED
             completion = insist(model, request)
             if turn < 2:
                 request = answered(request, completion, "1 file written")
@@ -307,11 +292,15 @@ def test_what_is_reserved_for_is_what_is_sent():
 
 
 def test_what_is_learned_is_kept_for_the_next_run(tmp_path):
-    refuse = ("stream_options", "tools")
+    refuse, news = ("stream_options", "tools"), []
     with TextServer(Script(replies=TWO_TURNS), refuse=refuse) as server:
         for _ in range(2):
-            with talk(server, memory=Memory(tmp_path / "endpoints.json")) as model:
+            with talk(server, memory=Memory(tmp_path / "endpoints.json"), observe=news.append) as model:
                 insist(model, ASK)
+        assert [each.text for each in news if isinstance(each, Said)] == [
+            "the endpoint takes no tools: they are called in text from here on",
+            "the endpoint took no tools when it was last asked: they are called in text",
+        ]
         sent = [sorted({"stream_options", "tools"} & set(request.body)) for request in server.requests]
         assert sent == [["stream_options", "tools"], ["tools"], [], []]
         forced = talk(server, memory=Memory(tmp_path / "endpoints.json"), protocol="tools")
