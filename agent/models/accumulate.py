@@ -37,6 +37,8 @@ class Reply:
     usage: Usage | None = None
     chunks: int = 0
     """How many chunks held a choice."""
+    streamed: bool = True
+    """Whether it came in as a stream, as was asked for."""
 
 
 @dataclass(slots=True)

@@ -108,6 +108,28 @@ class OpenAIModel:
                 self._learned = False
             return to_completion(with_calls(reply) if in_text else reply, request, request_id=request_id)
 
+    def send(self, body: Body) -> Reply | Fault:
+        """Send a body just as it is: what was said, unjudged, or how it was refused.
+
+        Raises:
+            ModelError: neither came of it.
+        """
+        try:
+            return self._attempt(body)[0]
+        except _Faulty as refused:
+            return refused.fault
+
+    def refusal(self, fault: Fault) -> ModelError:
+        """The error for a fault; a model that is not there is answered with those that are."""
+        error = to_error(fault, secret=self.endpoint.key)
+        if fault.status == HTTPStatus.NOT_FOUND:
+            with contextlib.suppress(ModelError):
+                served = [one_line(name, 60) for name in self.available()]
+                if served and self.endpoint.model not in served:
+                    shown = ", ".join(served[:MODELS_SHOWN]) + (", …" if len(served) > MODELS_SHOWN else "")
+                    error.hint = f"the endpoint does not serve {self.endpoint.model}; it serves {shown}"
+        return error
+
     def available(self) -> tuple[str, ...]:
         """Ids of the models that the endpoint serves.
 
@@ -173,24 +195,13 @@ class OpenAIModel:
         before, needed = self._known, frozenset[Field](("tools",) if self.endpoint.protocol == "tools" else ())
         after = without_refused(before, fault, frozenset(body), needed=needed)
         if after is None:
-            raise self._refusal(fault)
+            raise self.refusal(fault)
         form = self.rendered(request).form
         self._known, self._learned = after, True
         if news := told(before, after):
             self._observe(Said(news))
         if self.rendered(request).form != form:
             raise ModelError("refused", self._blackened(str(fault)), retryable=True, billed=False, again=True)
-
-    def _refusal(self, fault: Fault) -> ModelError:
-        """The error for a fault; a model that is not there is answered with those that are."""
-        error = to_error(fault, secret=self.endpoint.key)
-        if fault.status == HTTPStatus.NOT_FOUND:
-            with contextlib.suppress(ModelError):
-                served = [one_line(name, 60) for name in self.available()]
-                if served and self.endpoint.model not in served:
-                    shown = ", ".join(served[:MODELS_SHOWN]) + (", …" if len(served) > MODELS_SHOWN else "")
-                    error.hint = f"the endpoint does not serve {self.endpoint.model}; it serves {shown}"
-        return error
 
     def _blackened(self, text: str) -> str:
         return text.replace(self.endpoint.key, "***") if self.endpoint.key else text
@@ -246,7 +257,7 @@ class OpenAIModel:
         reply = accumulator.reply()
         if not reply.chunks or not isinstance(body, dict):
             raise self._broken(f"the answer is no completion: {excerpt(text)}", headers)
-        return reply
+        return replace(reply, streamed=False)
 
     def _broken(self, message: str, headers: Mapping[str, str]) -> ModelError:
         """A broken answer; replays are worth a try, and it may have been billed."""

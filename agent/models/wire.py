@@ -11,7 +11,7 @@ from agent.models.history import repaired
 from agent.models.schema import TOOL_NAME
 from agent.text import tokens
 
-__all__ = ["NO_OUTPUT", "estimate_tokens", "messages_to_wire", "sound_arguments"]
+__all__ = ["NO_OUTPUT", "Wire", "estimate_tokens", "messages_to_wire", "sound_arguments"]
 
 NO_OUTPUT = "(no output)"
 
