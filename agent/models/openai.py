@@ -26,6 +26,7 @@ from agent.models.memory import Memory
 from agent.models.schema import tools_to_wire
 from agent.models.sse import DONE, read_events
 from agent.models.text_protocol import as_text, with_calls
+from agent.models.text_stream import TextStream
 from agent.models.verdicts import to_completion
 from agent.models.wire import estimate_tokens, messages_to_wire
 from agent.text import one_line
@@ -228,7 +229,8 @@ class OpenAIModel:
     def _read_stream(self, response: "httpx2.Response") -> Reply:
         from agent.models import transport  # noqa: PLC0415
 
-        accumulator, strays = Accumulator(self._observe), list[str]()
+        observe = TextStream(self._observe) if self._in_text else self._observe
+        accumulator, strays = Accumulator(observe), list[str]()
         events = read_events(response.iter_bytes(), strays)
         done = False
         for data in transport.until_finished(events, lambda: accumulator.finished):

@@ -255,6 +255,15 @@ def test_text_is_spoken_from_the_beginning_if_it_is_wanted():
     assert ["tools" in request.body for request in server.requests] == [False]
 
 
+def test_calls_in_text_are_told_as_calls_while_they_come_in():
+    news = []
+    with TextServer(Script(replies=TWO_TURNS)) as server, talk(server, protocol="text", observe=news.append) as model:
+        reply = model.complete(ASK).message
+    told = {name: "".join(each.text for each in news if each.channel == name) for name in ("answer", "call")}
+    assert told["answer"].strip() == reply.content
+    assert json.loads(told["call"])["arguments"] == json.loads(reply.tool_calls[0].arguments)
+
+
 def test_tools_that_are_insisted_on_and_refused_end_the_call():
     with TextServer(Script(replies=TWO_TURNS), refuse=TOOLS_REFUSED) as server, talk(server, protocol="tools") as model:
         with pytest.raises(ModelError, match="unknown field: tools") as caught:
