@@ -20,6 +20,7 @@ from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Journal
 from agent.judge import Judge
+from agent.live import Said
 from agent.loop import Kit, run
 from agent.models import ModelError
 from agent.models.endpoint import Endpoint
@@ -43,6 +44,9 @@ from sandbox.engines import cache_directory, open_engine, prepare_ahead
 __all__ = ["Session", "Surroundings", "new_run_id"]
 
 
+ROOM_TO_REASON = 16_000
+"""Tokens of a reply below which, says Moonshot, reasoning may leave nothing for the answer."""
+LITTLE_ROOM = "a reply of {:,} tokens may end before it says anything, for reasoning counts, too (`--max-output`)"
 ENDPOINTS = "endpoints.json"
 """In the cache: what model servers turned out to accept."""
 
@@ -164,6 +168,8 @@ class Session:
         if state.plan is None and started.task.mode != "fix":
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
+        if started.max_output < ROOM_TO_REASON and self.around.settings.thinking != "disabled":
+            self.around.watcher.notice(Said(LITTLE_ROOM.format(started.max_output)))
         memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
         endpoint = self._endpoint(state, memory)
         model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))

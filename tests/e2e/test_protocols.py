@@ -5,9 +5,13 @@ from itertools import pairwise
 
 from agent.events import CallFailed, CallReserved, ModelReplied
 from agent.folding import fold
+from agent.models.capabilities import Capabilities
+from agent.models.memory import Memory
 from agent.models.script import Script, ScriptedReply, say
+from agent.session import ENDPOINTS
 from tests.e2e.harness import (
     LOCAL,
+    LOCALLY,
     RED,
     RIGHT,
     billed,
@@ -119,3 +123,23 @@ def test_what_is_broken_cut_or_only_quoted_changes_nothing(red, tmp_path):
     assert (cut.stop_reason, cut.message.tool_calls) == ("length", ())
     assert "1 tool call dropped" in cut.note
     assert events(red, ModelReplied)[3].message.content == EXAMPLE
+
+
+def test_a_cache_key_that_is_known_to_be_accepted_is_the_runs_own_also_when_it_is_resumed(red, tmp_path):
+    known = Capabilities(accepted=frozenset({"prompt_cache_key"}))
+    with TextServer(mending()) as server:
+        memory = Memory(tmp_path / "cache" / "greenward" / ENDPOINTS)
+        memory.remember(server.base_url, "kimi-k2.6", known)
+        own = variables(server, XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert greenward("fix", red, *LOCAL, "--max-calls", 2, environment=own).code == 3
+        more = ("--max-calls", 9, "--allow-unproven")
+        ran = greenward("resume", *LOCALLY, "--repo", red, *more, environment=own)
+        assert ran.code == 0, ran.said
+        keys = [request.body.get("prompt_cache_key") for request in server.requests]
+    assert keys == [entries(red)[0].event.run_id] * 4
+
+
+def test_a_cache_key_is_not_sent_on_the_off_chance(red, tmp_path):
+    with TextServer(mending()) as server:
+        assert fix(red, server, tmp_path).code == 0
+        assert not any("prompt_cache_key" in request.body for request in server.requests)

@@ -147,6 +147,7 @@ def test_reasoning_that_takes_all_of_the_cap_gets_more_room_and_is_then_done_wit
         assert ran.code == 0, ran.said
         asked = [(r.body["max_completion_tokens"], r.body.get("thinking")) for r in server.requests]
         assert billed(server, red) <= told(red)
+    assert "a reply of 2,000 tokens may end before it says anything" in ran.err
     assert asked[:4] == [(2_000, None), (4_000, None), (4_000, {"type": "disabled"}), (2_000, None)]
 
 
