@@ -1,6 +1,6 @@
 # The one front door. Every target does all of its own set-up and costs nothing when that is done already.
 .DEFAULT_GOAL := help
-.PHONY: help setup engine engine-stop demo test check bench fmt schema picture lock clean
+.PHONY: help setup engine engine-stop browser demo test check bench fmt schema picture lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -16,6 +16,9 @@ engine:  ## make sure that a Docker engine answers; on Debian as root, install a
 engine-stop:  ## stop the engine that `make engine` started, and no other
 	@scripts/engine stop
 
+browser:  ## make sure that there is a Chromium for the tests of pages; on Debian as root, install one
+	@scripts/browser
+
 demo: setup engine  ## a bundled request becomes a proven project, by a scripted model; needs no key
 	@$(BIN)/greenward demo
 
@@ -26,7 +29,7 @@ check: setup  ## format, lint, types, import contracts, house rules
 	@scripts/check
 
 bench: setup engine  ## measure, and print the numbers with their units
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.run
 
 fmt: setup  ## format, and mend what the linter can mend by itself
 	@$(BIN)/ruff format .

@@ -44,6 +44,7 @@ class Bench:
     def prepare(self, state: RunState) -> Iterator[Event]:
         """Make the environment for the tree as it stands."""
         environment, recipe = self.place.prepare(state, state.tree)
+        self.place.expect(state, state.tree)
         yield EnvironmentPrepared(
             id=environment.id,
             origin=environment.origin,

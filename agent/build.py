@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -49,11 +50,21 @@ printf '[egg_info]\\negg_base = %s\\n[build]\\nbuild_base = %s\\n' "$egg" "$egg"
 export DIST_EXTRA_CONFIG="$egg/distutils.cfg"
 [ -e .pdm-build ] || leftover=.pdm-build
 {exports}
-python -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir --no-warn-script-location \\
-    --no-index --no-deps --no-build-isolation --use-pep517 --ignore-installed --prefix "$prefix" -e . || exit
+{inplace}python -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \\
+    --no-warn-script-location --no-index --no-deps --no-build-isolation --use-pep517 \\
+    --ignore-installed --prefix "$prefix" -e . || exit{done}
 [ -z "${{leftover:-}}" ] || rm -rf "$leftover"
 inputs | sha256sum > "$prefix/.inputs"
 )"""
+# Pip takes a second for this, in each fresh container. It is asked all the same wherever this fails, and tells why.
+AT_ONCE = """\
+cat > "$egg/inplace.py" <<'END_OF_INPLACE'
+{text}END_OF_INPLACE
+python "$egg/inplace.py" "$prefix" {backend} >/dev/null 2>&1
+if [ ! -e "$egg/installed" ]; then
+rm -rf "$prefix/lib" "$prefix/bin"
+"""
+INPLACE = Path(__file__).with_name("inplace.py")
 
 
 def is_package(project: Project) -> bool:
@@ -92,13 +103,20 @@ def build_requirements(project: Project) -> tuple[str, ...]:
     return (*parsed.requirements, *WITH_BACKEND.get(backend, ()))
 
 
-def build_script(version: str) -> str:
-    """Shell that installs the project at the working directory in place, offline, unless its inputs are as before."""
+def build_script(version: str, backend: tuple[str, tuple[str, ...]]) -> str:
+    """Shell that installs the project at the working directory in place, offline, unless its inputs are as before.
+
+    `backend` is as of `backend_of`; one that lies in the project itself is left to pip.
+    """
+    name, within = backend
+    plain = not within and re.fullmatch(r"[\w.]+(?::[\w.]+)?", name) is not None
     return SCRIPT.format(
         inputs=" ".join(INPUTS),
         skipped="-name '.*' ! -name . -prune -o -name node_modules -prune -o",
         compiled=" -o ".join(f"-name '*.{ending}'" for ending in COMPILED),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in pretended(version).items()),
+        inplace=AT_ONCE.format(text=INPLACE.read_text(encoding="utf-8"), backend=name) if plain else "",
+        done="\nfi" if plain else "",
     )
 
 

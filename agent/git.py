@@ -110,12 +110,14 @@ class Git:
         self._program = _program(self._scratch / "cwd")
         self._numbers = itertools.count()
         self._reader: Any = None
+        self._writer: Any = None
         self._place: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     def close(self) -> None:
-        """End the reader and remove the scratch directory; the object cannot be used afterwards."""
+        """End what is kept running and remove the scratch directory; the object cannot be used afterwards."""
         self._end_reader()
+        self._end_writer()
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -217,22 +219,36 @@ class Git:
             raise DamagedRun(f"git cannot read the object {quoted(oid)}", hint="run `git fsck`")
         return fields[1].decode(), data
 
-    def write_blobs(self, contents: Iterable[bytes]) -> list[str]:
-        """Write `contents` as blobs, byte for byte, and return their ids."""
-        directory = self.scratch("blobs")
-        directory.mkdir()
-        names = []
-        for number, data in enumerate(contents):
-            path = directory / str(number)
-            path.write_bytes(data)
-            names.append(str(path))
-        if not names:
-            return []
+    def find(self, name: str) -> str | None:
+        """The id of the object that `name` means (`HEAD`, `HEAD^{tree}`, a ref), by the process that is kept.
+
+        None if it means none, if there is no such object, or if this way cannot tell.
+        """
+        if not name.isprintable():
+            return None
         try:
-            listing = os.fsencode("\n".join(names) + "\n")
-            return self.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listing).split()
-        finally:
-            shutil.rmtree(directory)
+            fields = self._ask(name).split()
+            if len(fields) != 3 or not fields[2].isdigit():
+                return None
+            self._reader.stdout.read(int(fields[2]) + 1)
+        except OSError:
+            self._end_reader()
+            return None
+        return str(fields[0].decode())
+
+    def write_blobs(self, contents: Iterable[bytes]) -> list[str]:
+        """Write `contents` as blobs, byte for byte, through one process that is kept, and return their ids.
+
+        Raises:
+            GitFailed: one of them could not be written.
+        """
+        source = self.scratch("blob")
+        oids = []
+        for data in contents:
+            source.write_bytes(data)
+            oids.append(self._written(source))
+        source.unlink(missing_ok=True)
+        return oids
 
     def blob_id(self, data: bytes, *, algorithm: str) -> str:
         """The id that git would give to a blob with the content `data`."""
@@ -252,22 +268,39 @@ class Git:
 
     def _ask(self, oid: str) -> bytes:
         if self._reader is None:
-            command = self._command(("cat-file", "--batch"), self._variables(None, None))
-            self._reader = self._program.execute(command, istream=-1, as_process=True, start_new_session=True)
+            self._reader = self._kept("cat-file", "--batch")
         self._reader.stdin.write(oid.encode() + b"\n")
         self._reader.stdin.flush()
         line: bytes = self._reader.stdout.readline()
         return line
 
-    def _end_reader(self) -> None:
-        if self._reader is None:
-            return
+    def _written(self, source: Path) -> str:
+        """The id of the blob that the file's content was written as."""
+        self._check_place()
+        command = ("hash-object", "-w", "--no-filters", "--stdin-paths")
+        if self._writer is None:
+            self._writer = self._kept(*command)
         with suppress(OSError):
-            self._reader.stdin.close()
-        self._reader.proc.wait()
-        self._reader.stdout.close()
-        self._reader.stderr.close()
-        self._reader = None
+            self._writer.stdin.write(os.fsencode(source) + b"\n")
+            self._writer.stdin.flush()
+            line: bytes = self._writer.stdout.readline()
+            if line.endswith(b"\n"):
+                return line[:-1].decode()
+        errors = self._writer.stderr.read().decode(errors="replace")
+        raise _failure(command, self._end_writer(), errors)
+
+    def _kept(self, *arguments: str) -> Any:
+        """A process of git's that answers line by line, until its input ends."""
+        command = self._command(arguments, self._variables(None, None))
+        return self._program.execute(command, istream=-1, as_process=True, start_new_session=True)
+
+    def _end_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        _end(reader)
+
+    def _end_writer(self) -> int:
+        writer, self._writer = self._writer, None
+        return _end(writer)
 
     def _variables(self, index: Path | None, work_tree: Path | None) -> dict[str, str]:
         cwd = self._scratch / "cwd"
@@ -313,6 +346,18 @@ def _program(cwd: Path) -> Any:
     except ImportError as error:
         raise UsageProblem("git is not installed", hint="install git 2.38 or newer") from error
     return Program(str(cwd))
+
+
+def _end(process: Any) -> int:
+    """End a process that is kept, if there is one, and return its exit status."""
+    if process is None:
+        return 0
+    with suppress(OSError):
+        process.stdin.close()
+    status = int(process.proc.wait())
+    process.stdout.close()
+    process.stderr.close()
+    return status
 
 
 def _pairs(variables: Mapping[str, str]) -> list[str]:

@@ -1,10 +1,12 @@
 """From the options of the command line to settings, by their names."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import UsageProblem
-from agent.state import RunState
+
+if TYPE_CHECKING:
+    from agent.state import RunState
 
 __all__ = ["Options", "limits_of", "settings_as_in", "settings_of"]
 
@@ -41,7 +43,7 @@ def limits_of(options: Options) -> dict[str, Any]:
     return given | ({"seconds": seconds * 60.0} if isinstance(seconds, int | float) else {})
 
 
-def settings_as_in(state: RunState) -> dict[str, object]:
+def settings_as_in(state: "RunState") -> dict[str, object]:
     """What a run was started with, as options: its model is asked, whatever is set by then."""
     started = state.started
     prices = {name: getattr(started.prices, name.removeprefix("prices.")) for name in PRICES}

@@ -18,6 +18,8 @@ __all__ = ["HEADLINES", "Place", "kept_closed", "seal_of", "setup_notices"]
 
 T = TypeVar("T")
 
+AHEAD = 2
+"""Containers started ahead of their need: the baseline's and the working one, then the verdict's and the control's."""
 ATTEMPTS = 3
 """How often a command is run whose sandbox died under it."""
 HEADLINES = ("setting up ", "pulling the ", "bootstrapping ", "importing ", "waiting for ", "the image ")
@@ -51,6 +53,14 @@ class Place:
         recipe = self.recipe(tree, state)
         return self._environment(recipe.setup, recipe.key), recipe
 
+    def expect(self, state: RunState, tree: str) -> None:
+        """Have the next containers for `tree` started ahead of their need: each is still handed out once, and fresh.
+
+        Raises:
+            SandboxError: there is no environment.
+        """
+        self._sandbox(self.prepare(state, tree)[0]).expect(AHEAD)
+
     def seal(self, state: RunState) -> Seal:
         """What may not be changed at this point of the run."""
         return seal_of(state, self.workspace, self.recipe(state.base, state).settings.sealed)
@@ -69,7 +79,9 @@ class Place:
             if self._warm != environment.id:
                 self._leave(self._warm)
                 self._warm = environment.id
-            return self._sandbox(environment).execute(work, command)
+            execution = self._sandbox(environment).execute(work, command)
+            self._sandbox(environment).expect(AHEAD)
+            return execution
 
         return self._persistently(attempt)
 

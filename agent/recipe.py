@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from agent.build import build_requirements, build_script, is_package
+from agent.build import backend_of, build_requirements, build_script, is_package
 from agent.locks import LOCKS, constraints
 from agent.manifests import Declaration, Project, declaration
 from agent.projecttable import read_table
@@ -140,7 +140,7 @@ def recipe_for(
     needs += _runner(project, needs, test)
     build = settings.build
     if build is None:
-        build = build_script(version or _stated_version(project)) if package else ""
+        build = build_script(version or _stated_version(project), backend_of(project)) if package else ""
     files = _files(needs, canonicalize_name(declared.name) if package else "")
     script = "sh .greenward/install.sh"
     if settings.setup is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from agent.build import is_package
 from agent.manifests import Declaration, Project
 from agent.metadata import needs_metadata, read_metadata
 from agent.recipe import Recipe, Settings, read_settings, recipe_for
@@ -47,7 +48,8 @@ class Recipes:
         project = Project(read=lambda path: self._read(tree, path), paths=entries.keys(), cwd=self.task.cwd)
         extra = tuple(dict.fromkeys(dependency for plan in plans for dependency in plan.dependencies))
         metadata = self._metadata(project, tree, settings)
-        recipe = recipe_for(project, settings=settings, extra=extra, version=self._tagged(), metadata=metadata)
+        version = self._tagged() if is_package(project) else None
+        recipe = recipe_for(project, settings=settings, extra=extra, version=version, metadata=metadata)
         prepared = [plan.setup for plan in plans if plan.setup]
         if prepared and self.task.build is None:
             recipe = replace(recipe, build="\n".join((*prepared, recipe.build)))

@@ -1,7 +1,6 @@
 """A session: one process at work on one run. Puts the parts together; decides nothing."""
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 from random import random
 
 from agent import __version__
-from agent.accepting import check_out, unwritten
 from agent.approving import Approver
 from agent.asking import Asker
 from agent.bench import Bench
@@ -39,9 +37,9 @@ from agent.tools.toolbox import SPECS
 from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
-from sandbox.engines import cache_directory, open_engine, prepare_ahead
+from sandbox.engines import Opening, cache_directory, open_engine, prepare_ahead
 
-__all__ = ["Session", "Surroundings", "new_run_id"]
+__all__ = ["Session", "Surroundings"]
 
 
 ROOM_TO_REASON = 16_000
@@ -62,6 +60,16 @@ class Surroundings:
     """Asks a person for the plan to carry out; None: there is nobody to ask."""
     environ: Mapping[str, str]
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
+    opening: Opening | None = None
+    """The engine, if it is being reached already."""
+
+    def engine(self) -> AbstractContextManager[Engine]:
+        """The engine that is set.
+
+        Raises:
+            SandboxUnavailable: it does not answer.
+        """
+        return self.opening.engine() if self.opening else open_engine(self.settings.sandbox, self.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ class Session:
             max_output=settings.max_output,
             sandbox=settings.sandbox,
         )
-        with self._engine() as engine, self._journal(run_id) as journal:
+        with self.around.engine() as engine, self._journal(run_id) as journal:
             journal.watch(self.around.watcher)
             journal.append(started)
             return self._work(journal, engine)
@@ -109,13 +117,12 @@ class Session:
             state = fold(journal.entries)
             events = given(state)
             if events is None:
-                if unwritten(self.workspace):
-                    self._deliver(state)
+                self._deliver(state, again=True)
                 return state
             self._check_sandbox(state)
             self.around.watcher.catch_up(journal.entries)
             journal.watch(self.around.watcher)
-            with self._engine() as engine:
+            with self.around.engine() as engine:
                 for event in events:
                     journal.append(event)
                 return self._work(journal, engine)
@@ -128,9 +135,6 @@ class Session:
                 f"the run {state.started.run_id} uses the sandbox `{wanted}`, but `{given}` is set",
                 hint=f"resume it with `--sandbox {wanted}`, if that is what you want",
             )
-
-    def _engine(self) -> AbstractContextManager[Engine]:
-        return open_engine(self.around.settings.sandbox, self.around.environ)
 
     def _journal(self, run_id: str) -> Journal:
         key = self.around.settings.key
@@ -148,9 +152,13 @@ class Session:
         self._deliver(state)
         return state
 
-    def _deliver(self, state: RunState) -> None:
-        """Write the files of a finished scaffold; the result of any other run waits for `accept`."""
-        if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
+    def _deliver(self, state: RunState, *, again: bool = False) -> None:
+        """Write the files of a finished scaffold, `again` only where none are; any other result waits for `accept`."""
+        if state.started.task.mode != "new" or state.outcome is not Outcome.PASSED:
+            return
+        from agent.accepting import check_out, unwritten  # noqa: PLC0415  (most runs never need it)
+
+        if not again or unwritten(self.workspace):
             check_out(self.workspace, state, self.around.environ)
 
     def _kit(self, state: RunState, engine: Engine, stack: ExitStack) -> Kit:
@@ -173,6 +181,7 @@ class Session:
         memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
         endpoint = self._endpoint(state, memory)
         model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
+        model.prepare()
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
@@ -215,8 +224,3 @@ class Session:
 
 def _delay(error: ModelError, failures: int, left: float) -> float | None:
     return delay(error, failures, random=random, remaining=left)
-
-
-def new_run_id() -> str:
-    """Eight hexadecimal digits."""
-    return secrets.token_hex(4)

@@ -10,7 +10,7 @@ from agent.testreport import TestReport
 from agent.text import one_line, sanitise
 from agent.verdict import VerdictKind
 
-__all__ = ["essentials", "final_report", "next_step", "run_line", "summary"]
+__all__ = ["WORDS", "essentials", "final_report", "headline", "next_step", "proof", "run_line", "summary"]
 
 WORDS = {
     Outcome.PASSED: "green",
@@ -30,13 +30,13 @@ def summary(state: RunState, where: str = "") -> str:
 
     `where` is the repository as the user named it; empty for the current directory.
     """
-    lines = ["", _headline(state)]
+    lines = ["", headline(state)]
     lines += [f"  - {one_line(reason)}" for reason in _reasons(state)]
     if state.plan:
         lines.append(f"done:    {one_line(state.plan.summary)}")
     lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(final_report(state))}")
-    if proof := _proof(state):
-        lines.append(f"shown:   {proof}")
+    if shown := proof(state):
+        lines.append(f"shown:   {shown}")
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
     usage = state.spent.usage
     lines.append(
@@ -49,7 +49,7 @@ def summary(state: RunState, where: str = "") -> str:
 
 def essentials(state: RunState, where: str = "") -> str:
     """Outcome, branch and the next command to type; `where` as for `summary`."""
-    lines = [_headline(state), f"branch:  {state.started.branch}", f"next:    {next_step(state, where)}"]
+    lines = [headline(state), f"branch:  {state.started.branch}", f"next:    {next_step(state, where)}"]
     return sanitise("\n".join(lines))
 
 
@@ -61,7 +61,8 @@ def run_line(run: StoredRun) -> str:
     return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}")
 
 
-def _headline(state: RunState) -> str:
+def headline(state: RunState) -> str:
+    """The outcome in a word, and the reason for it."""
     outcome = state.outcome
     word = WORDS[outcome] if outcome else "unfinished"
     return f"{word}: {one_line(state.reason)}" if state.reason else word
@@ -75,7 +76,7 @@ def _reasons(state: RunState) -> tuple[str, ...]:
 
 
 def final_report(state: RunState) -> TestReport | None:
-    """The report of the tree that the branch was left at."""
+    """The report of the tree that the branch was left at; None if no tests were run."""
     for iteration in reversed(state.iterations):
         if iteration.tree == state.result_tree:
             return iteration.report
@@ -86,8 +87,8 @@ def _counts(report: TestReport | None) -> str:
     return one_line(str(report)) if report is not None else "not run"
 
 
-def _proof(state: RunState) -> str:
-    """Whose tests and which criteria showed it."""
+def proof(state: RunState) -> str:
+    """Whose tests and which criteria showed it; empty unless the verdict is green."""
     verdict = state.verdict
     if verdict is None or verdict.report is None or verdict.kind is not VerdictKind.PASSED:
         return ""

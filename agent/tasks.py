@@ -11,14 +11,14 @@ from typing import Literal
 
 from agent.errors import UsageProblem
 from agent.live import Said
+from agent.naming import new_run_id
 from agent.projectsettings import project_of
 from agent.projecttable import read_table
-from agent.session import Session, Surroundings, new_run_id
+from agent.session import Session, Surroundings
 from agent.state import RunState
 from agent.task import Plan, Task
 from agent.text import excerpt
 from agent.workspace import Workspace
-from sandbox.engines import open_engine
 
 __all__ = ["Planning", "Project", "checked", "start_new", "start_on"]
 
@@ -58,7 +58,7 @@ def start_new(around: Surroundings, directory: Path, prompt: str, *, planning: P
         GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
     """
     request = checked(prompt)
-    with open_engine(around.settings.sandbox, around.environ):
+    with around.engine():
         pass
     with _created(directory, around.environ) as workspace:
         snapshot = workspace.snapshot(at=datetime.now(UTC))
@@ -130,7 +130,8 @@ def _created(directory: Path, environ: Mapping[str, str]) -> Iterator[Workspace]
 
 
 def _start(session: Session, task: Task) -> RunState:
-    run_id = new_run_id()
+    opening = session.around.opening
+    run_id = (opening and opening.run_id) or new_run_id()
     return session.start(task, run_id, session.workspace.branch_name(_slug(task), run_id))
 
 

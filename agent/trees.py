@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.edits import Edit, Refused
 from agent.errors import DamagedRun
@@ -19,6 +21,7 @@ EDITS = 1_000
 FILE_BYTES = 10 * MIB
 BATCH_BYTES = 64 * MIB
 _CACHED_TREES = 24
+_CACHED_INDEXES = 4
 _SEARCH_SECONDS = 20.0
 _LINE = 400
 
@@ -69,6 +72,7 @@ class Trees:
         self._git = git
         self.only = only
         self._cache: OrderedDict[str, dict[str, Entry]] = OrderedDict()
+        self._indexes: OrderedDict[str, Path] = OrderedDict()
 
     def entries(self, tree: str) -> Mapping[str, Entry]:
         """Everything in `tree` by path, submodules included.
@@ -198,17 +202,18 @@ class Trees:
         if not changes:
             return tree
         entries = self.entries(tree)
-        index = self._git.scratch("index")
         zero = "0" * len(tree)
         gone = [f"0 {zero}\t{path}\0" for path, entry in changes.items() if entry is None]
         there = [f"{entry.mode} {entry.oid}\t{path}\0" for path, entry in changes.items() if entry is not None]
+        listing = "".join(gone + there).encode("utf-8", "surrogateescape")
+        index = self._index_of(tree)
         try:
-            self._git.run("read-tree", tree, index=index)
-            listing = "".join(gone + there).encode("utf-8", "surrogateescape")
             self._git.run("update-index", "-z", "--index-info", index=index, stdin=listing, alarm="Ignoring path")
             result = self._git.text("write-tree", index=index)
-        finally:
+        except BaseException:
             index.unlink(missing_ok=True)
+            raise
+        self._keep_index(result, index)
         kept = {path: entry for path, entry in entries.items() if path not in changes}
         self._remember(result, kept | {path: entry for path, entry in changes.items() if entry is not None})
         return result
@@ -239,6 +244,23 @@ class Trees:
         if paths is not None and not paths:
             return ""
         return self._git.run("diff-tree", *options, "--end-of-options", before, after, *scope).decode(errors="replace")
+
+    def _index_of(self, tree: str) -> Path:
+        """An index that holds `tree`, to be changed."""
+        index = self._git.scratch("index")
+        if tree in self._indexes:
+            shutil.copyfile(self._indexes[tree], index)
+        else:
+            self._git.run("read-tree", tree, index=index)
+        return index
+
+    def _keep_index(self, tree: str, index: Path) -> None:
+        """Keep an index for the next change of its tree, which is often the very next thing."""
+        if tree in self._indexes:
+            self._indexes.pop(tree).unlink(missing_ok=True)
+        self._indexes[tree] = index
+        while len(self._indexes) > _CACHED_INDEXES:
+            self._indexes.popitem(last=False)[1].unlink(missing_ok=True)
 
     def _remember(self, tree: str, entries: dict[str, Entry]) -> None:
         self._cache[tree] = entries

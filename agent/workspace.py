@@ -134,7 +134,7 @@ class Workspace:
 
     def head(self) -> str | None:
         """The commit that HEAD names; None if there is none yet."""
-        return self.git.text("rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1)) or None
+        return self.git.find("HEAD") or self.git.text("rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1)) or None
 
     def head_tree(self) -> str:
         """The tree of that commit; the empty one if there is none."""
@@ -147,7 +147,9 @@ class Workspace:
         Raises:
             UsageProblem: there is no such commit.
         """
-        tree = self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{tree}}", ok=(0, 1))
+        name = f"{commit}^{{tree}}"
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        tree = self.git.find(name) or self.git.text(*asked, ok=(0, 1))
         if not tree:
             raise UsageProblem(f"there is no commit `{commit}`", hint="see `git log`")
         return tree
@@ -243,12 +245,11 @@ class Workspace:
         return directory
 
     def branch_name(self, slug: str, run_id: str) -> str:
-        """A name for the branch of a run, whatever `slug` says."""
+        """A name for the branch of a run, whatever `slug` says: of letters, digits, `-`, `_` and one `/`."""
         plain = unicodedata.normalize("NFKD", slug).encode("ascii", "ignore").decode().lower()
         words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "run"
-        taken = self.git.text("rev-parse", "--verify", "--quiet", "refs/heads/greenward", ok=(0, 1))
-        name = f"greenward{'-' if taken else '/'}{words}-{self._private(run_id).rpartition('/')[2]}"
-        return self.git.text("check-ref-format", "--branch", name)
+        taken = self.git.find("refs/heads/greenward") or self._branch("refs/heads/greenward")
+        return f"greenward{'-' if taken else '/'}{words}-{self._private(run_id).rpartition('/')[2]}"
 
     def advance(self, branch: str, new: str, old: str | None) -> None:
         """Move `branch` from the commit `old` (None: it does not exist) to `new`, or not at all.

@@ -236,6 +236,10 @@ class Sandbox(Protocol):
         """Whether a verdict from here may be called a proof."""
         ...
 
+    def expect(self, count: int) -> None:
+        """Make the next `count` new places of execution ready ahead of their need, if that takes time. Never fails."""
+        ...
+
     def execute(self, tree: Tree, command: Command) -> Execution:
         """Run `command` on `tree` in the warm working copy.
 

@@ -69,9 +69,10 @@ class Channel:
         """Delete files, with the directories that this leaves empty, and unpack a tar; returns what went wrong."""
         gone = [_encode(path) for path in deleted]
         parents = {path.rpartition(b"/")[0] for path in gone} - {b""}
-        mark = self._send_request("unpack", deadline)
-        self._send_payload((path + b"\0" for path in gone), deadline)
-        self._send_payload((path + b"\0" for path in sorted(parents, reverse=True)), deadline)
+        mark = self._send_request("unpack", deadline, str(len(gone)))
+        if gone:
+            self._send_payload((path + b"\0" for path in gone), deadline)
+            self._send_payload((path + b"\0" for path in sorted(parents, reverse=True)), deadline)
         self._send_payload(_with_end(archive), deadline)
         payload, fields = self._reply(mark, deadline)
         return "" if fields == ["0"] else payload.decode(errors="replace").strip() or "unpacking failed"

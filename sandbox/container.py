@@ -86,9 +86,12 @@ class Container:
         return state
 
     def remove(self) -> None:
-        """Kill and remove it."""
+        """Kill and remove it, and give back its client's connections."""
         self.channel.close()
-        self._client.remove(self._id)
+        try:
+            self._client.remove(self._id)
+        finally:
+            self._client.close()
 
     def __enter__(self) -> Self:
         return self

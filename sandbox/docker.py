@@ -25,12 +25,12 @@ from sandbox.hardening import ROOT, Owner, harden
 from sandbox.harvest import collect, fetch, script_of, too_much
 from sandbox.listing import TICK_SECONDS, Listing, changes, parse
 from sandbox.output import TIMED_OUT, HeadTail
+from sandbox.pool import LIFETIME, Pool
 from sandbox.stream import Deadline
 
 __all__ = ["DockerSandbox"]
 
 KILLED = 137
-WARM_SECONDS = 6 * 3600.0
 MARGIN_SECONDS = 600.0
 TRANSFER_SECONDS = 120.0
 LEAVING_SECONDS = 10.0
@@ -59,6 +59,15 @@ class DockerSandbox:
         self._run_id = run_id
         self._owner = owner
         self._warm: _Warm | None = None
+        self._pool = Pool(self._start)
+
+    def serves(self, image: str, limits: Limits, run_id: str) -> bool:
+        """Whether it is a sandbox in this image, with these limits, for this run."""
+        return (self._image_id, self._limits, self._run_id) == (image, limits, run_id)
+
+    def expect(self, count: int) -> None:
+        """Start containers ahead of their need, in the background: the next `count` of them cost no wait."""
+        self._pool.expect(count)
 
     def execute(self, tree: Tree, command: Command) -> Execution:
         """Run `command` on `tree` in the container that is kept.
@@ -82,19 +91,11 @@ class DockerSandbox:
         Raises:
             SandboxError: nothing came of it.
         """
-        with self._start(command.timeout + MARGIN_SECONDS) as container:
-            channel = container.channel
-            _unpack(channel, tree.since(None))
-            kept = HeadTail(self._limits.output_bytes, command.hear)
-            ran = _run(container, command, kept)
-            if ran.code is None or ran.died:
-                return _result(ran, kept)
-            files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
-            channel.leave(Deadline(LEAVING_SECONDS))
-            state = container.end()
-            if state.exit_code != ran.code:
-                raise SandboxLost(f"the command ended with {ran.code}, but its container with {state.exit_code}")
-            return _result(ran, kept, files)
+        container = self._pool.take(command.timeout + MARGIN_SECONDS)
+        try:
+            return self._execute_fresh(container, tree, command)
+        finally:
+            self._pool.remove(container)
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +104,21 @@ class DockerSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._discard()
+        self._pool.close()
+
+    def _execute_fresh(self, container: Container, tree: Tree, command: Command) -> ExecResult:
+        channel = container.channel
+        _unpack(channel, tree.since(None))
+        kept = HeadTail(self._limits.output_bytes, command.hear)
+        ran = _run(container, command, kept)
+        if ran.code is None or ran.died:
+            return _result(ran, kept)
+        files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
+        channel.leave(Deadline(LEAVING_SECONDS))
+        state = container.end()
+        if state.exit_code != ran.code:
+            raise SandboxLost(f"the command ended with {ran.code}, but its container with {state.exit_code}")
+        return _result(ran, kept, files)
 
     def _execute(self, warm: _Warm, tree: Tree, command: Command) -> tuple[Execution, bool]:
         """What came of it, and whether the container now holds just what the tree does and what is ignored."""
@@ -136,7 +152,7 @@ class DockerSandbox:
             except SandboxError:
                 self._discard()
         if self._warm is None:
-            self._warm = _Warm(container=self._start(WARM_SECONDS))
+            self._warm = _Warm(container=self._pool.take(MARGIN_SECONDS))
             try:
                 _bring(self._warm, tree)
             except BaseException:
@@ -144,13 +160,13 @@ class DockerSandbox:
                 raise
         return self._warm
 
-    def _start(self, seconds: float) -> Container:
-        known = self._image is not None
-        image = self._image or self._client.image(self._image_id)
+    def _start(self) -> Container:
+        client, known = self._client.twin(), self._image is not None
+        image = self._image or client.image(self._image_id)
         if image is None:
             raise SandboxUnavailable(f"the image {self._image_id} is gone", hint="start again: it is made anew")
-        spec = harden(image, self._limits, run_id=self._run_id, owner=self._owner, seconds=seconds)
-        container = Container.start(self._client, spec)
+        spec = harden(image, self._limits, run_id=self._run_id, owner=self._owner, seconds=LIFETIME)
+        container = Container.start(client, spec)
         try:
             if not known:
                 container.require_programs()
@@ -164,8 +180,7 @@ class DockerSandbox:
     def _discard(self) -> None:
         warm, self._warm = self._warm, None
         if warm is not None:
-            with contextlib.suppress(SandboxError):  # it ends by itself with its input, or after its time
-                warm.container.remove()
+            self._pool.remove(warm.container)
 
 
 def _bring(warm: _Warm, tree: Tree) -> None:

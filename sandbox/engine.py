@@ -49,6 +49,10 @@ class Client:
     def close(self) -> None:
         self._api.close()
 
+    def twin(self) -> "Client":
+        """Another client of the same engine, for another thread; it connects with its first call."""
+        return Client(_open(self.endpoint, version=self._api.api_version), self.endpoint)
+
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
         with self._call("ask for the engine's version", PROMPT):
@@ -298,7 +302,7 @@ def _knock(endpoint: Endpoint) -> None:
             probe.connect(path)
 
 
-def _open(endpoint: Endpoint) -> object:
+def _open(endpoint: Endpoint, *, version: str = "auto") -> object:
     from docker import APIClient  # noqa: PLC0415
     from docker.tls import TLSConfig  # noqa: PLC0415
 
@@ -320,7 +324,7 @@ def _open(endpoint: Endpoint) -> object:
     if endpoint.tls:
         pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
         tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
-    api = Punctual(base_url=endpoint.url, version="auto", timeout=math.ceil(PROMPT), tls=tls)
+    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(PROMPT), tls=tls)
     api.trust_env = False
     return api
 

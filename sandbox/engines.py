@@ -1,13 +1,17 @@
 """Which engine runs commands: the one that was asked for, never another one in its place."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
-from sandbox import Engine, SandboxError, Setup
+from sandbox import Engine, Limits, SandboxError, Setup
 
-__all__ = ["cache_directory", "open_engine", "prepare_ahead"]
+if TYPE_CHECKING:
+    from sandbox.setup import DockerEngine
+
+__all__ = ["Opening", "cache_directory", "open_engine", "prepare_ahead"]
 
 
 @contextmanager
@@ -19,23 +23,63 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
     Raises:
         SandboxUnavailable: it does not answer.
     """
-    cache = cache_directory(host)
     if kind == "local":
         from sandbox.localengine import LocalEngine  # noqa: PLC0415  (imported when it is asked for)
 
-        yield LocalEngine(host=host, cache=cache / "environments")
+        yield LocalEngine(host=host, cache=cache_directory(host) / "environments")
         return
+    with _docker_engine(host) as engine:
+        yield engine
+
+
+@contextmanager
+def _docker_engine(host: Mapping[str, str]) -> "Iterator[DockerEngine]":
     from sandbox.container import reap  # noqa: PLC0415
     from sandbox.engine import connect  # noqa: PLC0415
     from sandbox.hardening import Owner  # noqa: PLC0415
     from sandbox.setup import DockerEngine  # noqa: PLC0415
 
-    client = connect(host)
-    try:
+    with closing(connect(host)) as client:
         reap(client, Owner.current())
-        yield DockerEngine(client, host=host, cache=cache)
-    finally:
-        client.close()
+        with closing(DockerEngine(client, host=host, cache=cache_directory(host))) as engine:
+            yield engine
+
+
+class Opening:
+    """The engine `docker`, reached in the background while the program is still being loaded; to be closed.
+
+    A container of the environment that was last opened for `purpose` is started at once, for the run `run_id`.
+    """
+
+    def __init__(self, host: Mapping[str, str], *, purpose: str = "", run_id: str = "") -> None:
+        self.run_id = run_id
+        self._host = host
+        self._purpose = purpose
+        self._opened = ExitStack()
+        self._engine: Engine | None = None
+        self._thread = Thread(target=self._open, name="opening", daemon=True)
+        self._thread.start()
+
+    def engine(self) -> AbstractContextManager[Engine]:
+        """The engine, waited for; to be used by one thread, and once.
+
+        Raises:
+            SandboxUnavailable: it does not answer.
+        """
+        self._thread.join()
+        return open_engine("docker", self._host) if self._engine is None else nullcontext(self._engine)
+
+    def close(self) -> None:
+        """Give back what was opened, used or not."""
+        self._thread.join()
+        self._opened.close()
+
+    def _open(self) -> None:
+        with suppress(SandboxError):
+            engine = self._opened.enter_context(_docker_engine(self._host))
+            if self._purpose:
+                engine.anticipate(self._purpose, limits=Limits(), run_id=self.run_id)
+            self._engine = engine
 
 
 def prepare_ahead(kind: str, host: Mapping[str, str], setup: Setup, say: Callable[[str], None]) -> Thread:

@@ -56,8 +56,11 @@ facts() {
 }
 
 unpack() {
-    (cd "$root" && receive | xargs -0 -r rm -f -- >"$own/error" 2>&1) || failed=1
-    (cd "$root" && receive | xargs -0 -r rmdir -p --ignore-fail-on-non-empty --)
+    : >"$own/error"
+    if [ "$first" -gt 0 ]; then
+        (cd "$root" && receive | xargs -0 -r rm -f -- >"$own/error" 2>&1) || failed=1
+        (cd "$root" && receive | xargs -0 -r rmdir -p --ignore-fail-on-non-empty --)
+    fi
     # A failed tar leaves its input unread, and what is left of it is no request.
     receive | {
         tar -x -m -f - -C "$root" >>"$own/error" 2>&1

@@ -7,11 +7,13 @@ tar on standard input and stays in a tmpfs and in the process' variables: it is 
 
 import hashlib
 import io
+import re
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, SandboxUnavailable, Setup, SetupFailed
 from sandbox.engine import Client, ContainerSpec, ContainerState
@@ -20,6 +22,9 @@ from sandbox.hints import hint_for
 from sandbox.host import HostSettings, host_settings
 from sandbox.images import Base, base_image, locked
 from sandbox.stream import Deadline, DeadlinePassed, Stream
+
+if TYPE_CHECKING:
+    from sandbox.docker import DockerSandbox
 
 __all__ = ["FORMAT", "LABEL", "DockerEngine", "setup_key"]
 
@@ -68,6 +73,30 @@ class DockerEngine:
         self._host = host
         self._cache = cache
         self._seconds = seconds
+        self._recent: Path | None = None
+        self._anticipated: DockerSandbox | None = None
+
+    def anticipate(self, purpose: str, *, limits: Limits, run_id: str) -> None:
+        """Start a container of the environment that was last opened for `purpose`: most likely it is wanted again.
+
+        It is for whoever opens just this environment, with these limits, for this run; else `close` removes it.
+        """
+        from sandbox.docker import DockerSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
+
+        self._recent = self._cache / "recent" / hashlib.sha256(purpose.encode()).hexdigest()[:32]
+        with suppress(OSError, ValueError):
+            image = self._recent.read_text()
+            if re.fullmatch(r"sha256:[0-9a-f]{64}", image):
+                owner = Owner.current()
+                self._anticipated = DockerSandbox(self._client, image, limits=limits, run_id=run_id, owner=owner)
+                self._anticipated.expect(1)
+
+    def close(self) -> None:
+        """Remove what was anticipated and not wanted."""
+        anticipated, self._anticipated = self._anticipated, None
+        if anticipated is not None:
+            with anticipated:
+                pass
 
     def prepare(self, setup: Setup, say: Say) -> Environment:
         """The image for `setup`: found by its content, or made."""
@@ -88,7 +117,20 @@ class DockerEngine:
         """A sandbox in `environment`, whose containers are labelled with `run_id`."""
         from sandbox.docker import DockerSandbox  # noqa: PLC0415  (only runs need it, not `prepare`)
 
+        anticipated = self._anticipated
+        if anticipated is not None and anticipated.serves(environment.id, limits, run_id):
+            self._anticipated = None
+            return anticipated
+        self._remember(environment.id)
         return DockerSandbox(self._client, environment.id, limits=limits, run_id=run_id, owner=Owner.current())
+
+    def _remember(self, image: str) -> None:
+        """Note what may be anticipated the next time; without the note nothing is."""
+        if self._recent is None:
+            return
+        with suppress(OSError):
+            self._recent.parent.mkdir(parents=True, exist_ok=True)
+            self._recent.write_text(image)
 
     def _cached(self, key: str) -> str | None:
         image = self._client.image(_reference(key))

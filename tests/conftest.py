@@ -1,6 +1,6 @@
 """What every test may rely on.
 
-A private home, a fixed git identity, no network, and a visible reason when Docker is missing.
+A private home, a fixed git identity, no network, and a visible reason when Docker or a browser is missing.
 """
 
 import os
@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.chromium import find_chromium
+
+REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 REQUIRE_DOCKER = os.environ.get("REQUIRE_DOCKER") == "1"
 INTERNET = {2, 10, 30}
 """Numbers of AF_INET and AF_INET6 on the systems in use; local sockets are free."""
@@ -69,13 +72,19 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_modifyitems(items):
-    marked = [item for item in items if item.get_closest_marker("docker")]
-    if not marked or _engine_answers():
+    _need(items, "docker", _engine_answers, "no Docker engine answers", required=REQUIRE_DOCKER)
+    _need(items, "browser", find_chromium, "there is no Chromium on the PATH", required=REQUIRE_BROWSER)
+
+
+def _need(items, marker, is_there, reason, *, required):
+    """Skip the tests with the marker, visibly, unless what they need is there; or fail, if it has to be."""
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    if not marked or is_there():
         return
-    if REQUIRE_DOCKER:
-        raise pytest.UsageError("REQUIRE_DOCKER=1, but no Docker engine answers")
+    if required:
+        raise pytest.UsageError(f"REQUIRE_{marker.upper()}=1, but {reason}")
     for item in marked:
-        item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
+        item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ CHANGING = (
     (r"environment: (cached|made in [^;]*);", "environment: <how>;"),
     (r"\$0\.\d{4}", "<cost>"),
     (r"cd \S+ &&", "cd <directory> &&"),
+    (r"--repo \S+?(?=,|$)", "--repo <directory>"),
     (r"[\d,]+ tokens in \([\d,]+ cached\), [\d,]+ out", "<tokens>"),
 )
 
@@ -25,7 +26,7 @@ def masked(text):
     """`text` without what differs from run to run, and from the first run on a machine to the next."""
     for pattern, name in CHANGING:
         text = re.sub(pattern, name, text)
-    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(HEADLINES)]
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith((*HEADLINES, "$ "))]
 
 
 def commands():

@@ -116,7 +116,7 @@ def serve():
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
         "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "image",
-        "image import", "new", "plan", "resume", "runs", "undo",
+        "image import", "new", "plan", "resume", "runs", "show", "undo",
     ]  # fmt: skip
 
 

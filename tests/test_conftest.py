@@ -1,8 +1,12 @@
 """The guards of the suite itself hold."""
 
 import os
+import re
 import socket
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +38,24 @@ def test_loopback_and_local_sockets_are_free(tmp_path):
 def test_the_home_is_private_and_empty(private_home):
     assert os.environ["HOME"] == str(private_home)
     assert list(private_home.iterdir()) == []
+
+
+@pytest.mark.parametrize("marker", ["browser", "docker"])
+def test_what_is_missing_is_skipped_with_a_reason_or_an_error_where_it_is_required(tmp_path, marker):
+    (tmp_path / "test_it.py").write_text(f"import pytest\n\n@pytest.mark.{marker}\ndef test_it(): pass\n")
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-c", root / "pyproject.toml", "--rootdir", tmp_path]
+    command += ["-p", "tests.conftest", "-p", "no:cacheprovider", tmp_path]
+    plain = {**os.environ, "PATH": "/nowhere", "PYTHONPATH": str(root)}
+
+    def run(**variables):
+        return subprocess.run(
+            command, cwd=root, env={**plain, **variables}, capture_output=True, text=True, check=False
+        )
+
+    skipped = run()
+    assert skipped.returncode == 0, skipped.stdout + skipped.stderr
+    assert re.search(r"SKIPPED .*: (no Docker engine answers|there is no Chromium on the PATH)", skipped.stdout)
+    required = run(**{f"REQUIRE_{marker.upper()}": "1"})
+    assert required.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"REQUIRE_{marker.upper()}=1, but " in required.stdout + required.stderr

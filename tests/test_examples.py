@@ -11,6 +11,7 @@ from agent.models.server import ScriptedServer
 from scripts.example import EXAMPLES, prepare
 from tests.e2e.harness import ROOT, entries, greenward, subjects, variables
 from tests.gitrepo import git
+from tests.readme import README, block_after, masked
 
 
 @pytest.mark.docker
@@ -25,6 +26,10 @@ def test_an_example_ends_as_its_task_states(example, tmp_path):
     assert ran.code == expected["exit_code"], ran.said
     assert "Traceback" not in ran.err
     assert len(server.requests) == len(server.script.replies), "not every reply of the script was asked for"
+
+    number = example.name[:2]
+    if f"`scripts/example {number}` -->" in README:
+        assert masked(ran.err + ran.out) == masked(block_after(f"the output of `scripts/example {number}`"))
 
     started, finished = entries(project)[0].event, entries(project)[-1].event
     assert finished.outcome == expected["outcome"]

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENGINE = ROOT / "scripts" / "engine"
+BROWSER = ROOT / "scripts" / "browser"
 SETUP = ROOT / "scripts" / "setup"
 
 
@@ -226,6 +227,42 @@ def test_stop_ends_no_process_that_took_over_the_number(machine):
     assert (done.returncode, done.stderr) == (0, "engine: no engine of ours is running\n")
 
 
+def test_a_browser_that_is_there_is_left_alone(machine):
+    machine.root_on_debian()
+    machine.plant("google-chrome", "")
+    done = machine.run(BROWSER)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.calls == []
+
+
+def test_without_a_browser_and_without_root_it_says_what_to_install(machine):
+    machine.plant("id", "echo 1000")
+    machine.plant("apt-get", "")
+    done = machine.run(BROWSER)
+    assert done.returncode == 4
+    assert "no Chromium on the PATH\n\nhint: install Chromium" in done.stderr
+    assert machine.calls == ["id -u"]
+
+
+@pytest.mark.parametrize(
+    ("what_apt_does", "code", "says"),
+    [
+        ("touch bin/chromium; /bin/chmod +x bin/chromium", 0, "installing chromium"),
+        ("echo 'no such package' >&2; exit 100", 4, "could not be installed"),
+        ("", 4, "is not on the PATH"),
+    ],
+)
+def test_a_browser_is_installed_on_debian_as_root(machine, what_apt_does, code, says):
+    machine.root_on_debian()
+    machine.plant("apt-get", what_apt_does)
+    done = machine.run(BROWSER)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert any("install --no-install-recommends chromium" in call for call in machine.calls) == (
+        code != 4 or not what_apt_does
+    )
+
+
 def test_setup_on_a_machine_without_python_says_what_to_install(machine, tmp_path):
     copy = a_project(tmp_path / "project")
     machine.plant("id", "echo 1000")
@@ -279,7 +316,7 @@ def test_the_lock_holds_every_dependency_that_is_declared():
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "check", "bench", "fmt", "help", "setup", "engine", "engine-stop", "lock"]
+    "target", ["demo", "test", "check", "bench", "fmt", "help", "setup", "engine", "engine-stop", "browser", "lock"]
 )
 def test_make_knows_its_targets(target):
     assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0

@@ -8,8 +8,9 @@ import pytest
 import sandbox
 from agent.live import Line, Said, Working
 from agent.place import HEADLINES, setup_notices
-from sandbox import Command, SandboxLost
-from tests.lab import DyingEngine, HereEngine
+from sandbox import Command, Limits, SandboxLost
+from sandbox.local import LocalSandbox
+from tests.lab import BIN, DyingEngine, HereEngine
 
 FILES = {"app.py": "x = 1\n", "requirements.txt": "click\n", ".gitignore": "*.log\n"}
 WRITE = Command(script="echo 2 > two.txt; echo noise > run.log")
@@ -121,6 +122,36 @@ def test_nothing_is_isolated_before_something_ran(lab):
 
 
 # What is told of a setup
+
+
+class ForeseeingEngine(HereEngine):
+    """Keeps how many places each of its sandboxes was to make ready ahead."""
+
+    def open(self, environment, *, limits, run_id):
+        self.opened.append(environment)
+        return Foreseeing(self)
+
+
+class Foreseeing(LocalSandbox):
+    def __init__(self, engine):
+        super().__init__(path=BIN, limits=Limits())
+        self.engine = engine
+
+    def expect(self, count):
+        self.engine.lines += (str(count),)
+
+
+def test_places_are_made_ready_ahead_once_there_is_an_environment_and_after_each_command(lab):
+    engine = ForeseeingEngine()
+    at = lab({"a.py": ""}, engine=engine)
+    list(at.bench.prepare(at.state))
+    prepared = engine.lines
+    at.place.execute(at.state, at.state.base, Command(script="true"))
+    worked = engine.lines
+    at.place.execute_fresh(at.state, at.state.base, Command(script="true"))
+
+    assert (prepared, worked) == (("2",), ("2", "2"))
+    assert engine.lines == worked, "a verdict may be the end"
 
 
 def test_lines_of_a_setup_are_no_progress(lab):

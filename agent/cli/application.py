@@ -1,10 +1,11 @@
 """The program: its commands' home, what it says and how it ends."""
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from agent.redact import Secret
 from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
-__all__ = ["app", "console", "main"]
+__all__ = ["app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
@@ -55,6 +56,9 @@ def _printer(name: str) -> Callable[[str], None]:
 
 console = Console(say=_printer("stdout"), tell=_printer("stderr"))
 
+resources = ExitStack()
+"""What a command opened for as long as it goes on; closed however it ends."""
+
 app = Program(
     name="greenward",
     cls=Commands,
@@ -81,16 +85,26 @@ def main() -> None:
     from agent.config import KEY_VARIABLES
 
     console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    _tune()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(prog_name="greenward")
+        with resources:
+            app(prog_name="greenward")
     except SetupFailed as error:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
         _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
     except (Interrupted, KeyboardInterrupt):
         _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
+    finally:
+        gc.freeze()  # or all that was imported is searched for cycles once more: a tenth of a second
+
+
+def _tune() -> None:
+    """Settings of the interpreter for a program that loads much that it keeps, and mostly waits."""
+    gc.set_threshold(50_000, 20, 20)  # what is imported is no garbage, however often it is searched
+    sys.setswitchinterval(0.0005)  # what is loaded in the background holds up no answer
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

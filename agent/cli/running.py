@@ -111,10 +111,10 @@ def resume(
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
+    around = surroundings(options, starts_on=repo)
     from agent.tasks import start_on
 
     request, planning = settled(mode, request, options)
-    around = surroundings(options)
     with around.watcher:
         state = start_on(around, mode, repo, request, project=project_of(options), planning=planning)
     conclude(state, repo, options)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from agent.cli.application import console
+from agent.cli.application import console, resources
 from agent.cli.approval import decide
 from agent.cli.flags import PROJECT, Flags
 from agent.cli.watching import watcher
@@ -25,16 +25,29 @@ if TYPE_CHECKING:
 __all__ = ["conclude", "found_run", "project_of", "settled", "surroundings", "workspace_of"]
 
 
-def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True) -> "Surroundings":
-    """What a session is given; `asks` if it will ask a model for sure, which takes a key."""
+def surroundings(
+    options: Flags, key: "Key | None" = None, *, asks: bool = True, starts_on: Path | None = None
+) -> "Surroundings":
+    """What a session is given.
+
+    It `asks` if it will ask a model for sure, which takes a key; `starts_on` is the repository that a run starts on.
+    """
     from agent.config import load_settings, take_key
+    from agent.naming import new_run_id
     from agent.options import settings_of
-    from agent.session import Surroundings
+    from sandbox.engines import Opening
 
     found = take_key(os.environ)
     settings = load_settings(os.environ, settings_of(options), key=key or found)
     if asks:
         settings.require_key()
+    opening = None
+    if settings.sandbox == "docker":  # before all the rest is loaded, which takes as long as to start a container
+        purpose = "" if starts_on is None else str(starts_on.resolve())
+        opening = Opening(dict(os.environ), purpose=purpose, run_id=new_run_id())
+        resources.callback(opening.close)
+    from agent.session import Surroundings
+
     watches = watcher(options)
 
     def approve(state: "RunState") -> "Plan | None":
@@ -43,6 +56,7 @@ def surroundings(options: Flags, key: "Key | None" = None, *, asks: bool = True)
 
     return Surroundings(
         settings=settings,
+        opening=opening,
         watcher=watches,
         environ=dict(os.environ),
         approve=approve if options.get("approve") else None,

@@ -73,8 +73,7 @@ class Display:
         """Print what stays of what happened, and draw the rest."""
         with self._lock:
             before, after = self._scene.take(entry)
-            for text in log(entry.event, before, after, self._signs):
-                self._print(text)
+            self._print(*log(entry.event, before, after, self._signs))
             self._region.refresh()
 
     def notice(self, notice: Notice) -> None:
@@ -111,11 +110,15 @@ class Display:
         with self._lock, suppress(OSError):
             self._region.stop()
 
-    def _print(self, text: Text) -> None:
-        text = self._fit(text)
-        if not text.no_wrap:
-            text = Text(f"\n{INDENT}").join(text.wrap(self._console, max(20, self._console.width - len(INDENT) - 1)))
-        self._console.print(text, soft_wrap=True)
+    def _print(self, *texts: Text) -> None:
+        """Print all of `texts` at once, above the region."""
+        if texts:
+            self._console.print(Text("\n").join(self._wrapped(self._fit(text)) for text in texts), soft_wrap=True)
+
+    def _wrapped(self, text: Text) -> Text:
+        if text.no_wrap:
+            return text
+        return Text(f"\n{INDENT}").join(text.wrap(self._console, max(20, self._console.width - len(INDENT) - 1)))
 
     def _frame(self, width: int, height: int) -> list[Text]:
         return [self._fit(line) for line in frame(self._scene, width, height, self._signs)]

@@ -7,6 +7,7 @@ is kept from it. Chunks are read and judged here, since the SDK takes a cut stre
 import contextlib
 import json
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from agent.errors import UsageProblem
 from agent.live import Observer, Said, ignore
 from agent.models import Completion, ModelError, Rendered, Request
 from agent.models.accumulate import Accumulator, Reply
@@ -71,6 +73,7 @@ class OpenAIModel:
         if recalled and self._in_text and endpoint.protocol == "auto":
             observe(Said(REMEMBERED))
         self._opened: openai.OpenAI | None = None
+        self._opening = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -149,6 +152,15 @@ class OpenAIModel:
             raise self._broken(f"no list of models in the answer: {excerpt(str(data))}", {})
         return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
 
+    def prepare(self) -> None:
+        """Begin to load the SDK in the background, which takes a third of a second; what fails is told by a request."""
+
+        def load() -> None:
+            with contextlib.suppress(UsageProblem, ImportError):
+                _ = self._client().chat.completions
+
+        threading.Thread(target=load, name="model", daemon=True).start()
+
     def close(self) -> None:
         """Close all connections; the model can be used again afterwards."""
         opened, self._opened = self._opened, None
@@ -211,7 +223,7 @@ class OpenAIModel:
         with self._typed_errors():
             stream: openai.Stream[Any] = self._client().chat.completions.create(
                 model=body["model"],
-                messages=body["messages"],
+                messages=(),  # those of the body: the SDK would go through each of them for values to convert
                 stream=True,
                 extra_body=body,
                 extra_headers={"X-Client-Request-Id": self._new_id()},
@@ -284,8 +296,12 @@ class OpenAIModel:
 
     def _client(self) -> "openai.OpenAI":
         """The SDK's client, made on first use: to import the SDK takes a third of a second."""
-        if self._opened is not None:
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._new_client()
             return self._opened
+
+    def _new_client(self) -> "openai.OpenAI":
         import openai  # noqa: PLC0415
 
         from agent.models import transport  # noqa: PLC0415
@@ -293,7 +309,7 @@ class OpenAIModel:
         for name in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)  # OPENAI_LOG would print whole requests
         http = transport.http_client(self.endpoint)
-        self._opened = openai.OpenAI(
+        return openai.OpenAI(
             api_key=self.endpoint.key or "none",
             admin_api_key="",
             base_url=self.endpoint.base_url,
@@ -304,7 +320,6 @@ class OpenAIModel:
             timeout=http.timeout,
             http_client=http,
         )
-        return self._opened
 
 
 class _Faulty(Exception):

@@ -43,6 +43,8 @@ class Received:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: Mapping[str, Any]
+    at: float = 0.0
+    """When its headers had come in, by the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class ScriptedServer:
         """The requests for completions, refused ones included."""
         self.ledger: list[Usage] = []
         """What would have been billed: whatever was generated, whether or not it arrived."""
+        self.answered: list[float] = []
+        """When each answer was out, by the monotonic clock."""
         self.stopping = threading.Event()
         self._key = key
         self._usage_in = usage_in
@@ -114,11 +118,11 @@ class ScriptedServer:
         self._thread.join()
         self._http.server_close()
 
-    def answer(self, headers: Mapping[str, str], text: bytes) -> Answer:
-        """Answer one request for a completion."""
+    def answer(self, headers: Mapping[str, str], text: bytes, *, at: float = 0.0) -> Answer:
+        """Answer one request for a completion that came in `at` this time."""
         with self._lock:
             body = _decoded(text)
-            self.requests.append(Received(headers=headers, body=body))
+            self.requests.append(Received(headers=headers, body=body, at=at))
             return self._refusal(headers, body) or self._next(body)
 
     def models(self, headers: Mapping[str, str]) -> Answer:
@@ -230,10 +234,13 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(_error(404, f"no such path: {self.path}"))
 
     def do_POST(self) -> None:
+        at = time.monotonic()
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path != "/v1/chat/completions":
             return self._send(_error(404, f"no such path: {self.path}"))
-        return self._send(self.server.scripted.answer(self._headers(), body))
+        self._send(self.server.scripted.answer(self._headers(), body, at=at))
+        self.server.scripted.answered.append(time.monotonic())
+        return None
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""

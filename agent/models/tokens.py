@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = ["PrefixCache", "count_tokens", "prompt_units"]
 
@@ -10,6 +11,7 @@ PER_MESSAGE = 4
 _TOKEN = re.compile(r"[A-Za-z0-9_]{1,4}|[^\x00-\x7f]|[^\sA-Za-z0-9_]|\s+")
 
 
+@lru_cache(maxsize=10_000)
 def count_tokens(text: str) -> int:
     """Four letters or digits, one other character, or one run of blanks make a token: at most one for each byte."""
     return sum(1 for _ in _TOKEN.finditer(text))

@@ -17,13 +17,13 @@ class TextServer(ScriptedServer):
     refuse_after = None
     """How many requests with tools are taken."""
 
-    def answer(self, headers, text):
+    def answer(self, headers, text, **more):
         body = json.loads(text)
         if "tools" not in body:
             self._places = tuple(tuple(map(in_text, here)) for here in self.script.places())
         elif self.refuse_after is not None and len(self.requests) >= self.refuse_after:
             self._refuse = ("tools",)
-        return super().answer(headers, text)
+        return super().answer(headers, text, **more)
 
 
 def in_text(reply):

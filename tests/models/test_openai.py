@@ -54,6 +54,18 @@ def test_importing_the_client_imports_no_sdk():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "\n"
 
 
+def test_preparing_loads_the_sdk_in_the_background():
+    code = """
+import sys, threading
+from agent.models.openai import Endpoint, OpenAIModel
+OpenAIModel(Endpoint(base_url="http://127.0.0.1:9/v1", model="m", key="k")).prepare()
+for thread in threading.enumerate():
+    thread is threading.current_thread() or thread.join()
+print("openai.resources.chat" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "True\n"
+
+
 def test_a_conversation_with_a_call_goes_through():
     with ScriptedServer(Script(replies=TWO_TURNS)) as server, talk(server) as model:
         first = model.complete(ASK)
@@ -486,6 +498,8 @@ def test_billed_tokens_add_up():
 def test_a_variable_that_no_connection_can_be_made_with_is_a_mistake_of_the_user(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     endpoint = Endpoint(base_url="https://models.invalid/v1", model="m", key="sk-a")
-    with OpenAIModel(endpoint) as model, pytest.raises(UsageProblem, match="no connection can be made") as caught:
-        model.complete(ASK)
+    with OpenAIModel(endpoint) as model:
+        model.prepare()
+        with pytest.raises(UsageProblem, match="no connection can be made") as caught:
+            model.complete(ASK)
     assert "SSL_CERT_FILE" in caught.value.hint

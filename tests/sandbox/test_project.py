@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from agent.build import backend_of, build_script
 from agent.manifests import Project
 from agent.recipe import Settings, recipe_for
 from sandbox import Change, Command, Limits, Setup
@@ -104,6 +105,78 @@ def test_a_command_of_the_project_does_not_take_the_place_of_the_environments_ow
     with sandboxed() as sandbox:
         result = sandbox.execute(tree_of(FILES), Command(script=recipe().script("ls /build/bin; which python"))).result
     assert result.output.decode().split() == ["greet", "python", "/opt/greenward/bin/python"]
+
+
+EVERYTHING = """
+cd /build && find lib bin -type f ! -name '*.pyc' | sort | while read -r file; do
+    echo "=== $file $(stat -c %a "$file")"
+    case $file in */RECORD) grep -v '[.]pyc,' "$file" | sed 's/,.*//' | sort ;; *) cat "$file" ;; esac
+done
+"""
+PYPROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "Greeter.One"
+version = "2.0"
+description = "Ünïcode"
+dependencies = ["click>=8"]
+[project.optional-dependencies]
+loud = ["colorama"]
+[project.scripts]
+greet = "greeter:main"
+Greet-Loud = "greeter.loud:Loud.main"
+[project.gui-scripts]
+window = "greeter:main"
+[project.entry-points."greeter.plugins"]
+one = "greeter:main"
+"""
+LAYOUTS = {
+    "setup.py": FILES,
+    "src": {"pyproject.toml": PYPROJECT, "src/greeter/__init__.py": "", "src/greeter/data.txt": "data"},
+    "flat": {"pyproject.toml": PYPROJECT, "greeter/__init__.py": "", "greeter/loud.py": "class Loud: main = print\n"},
+    "data": FILES | {"setup.py": SETUP.replace("include_package_data=True", "data_files=[('share', ['setup.py'])]")},
+    "scripts": FILES | {"setup.py": SETUP.replace("include_package_data=True", "scripts=['test_greeter.py']")},
+    "no backend": {
+        "pyproject.toml": PYPROJECT.replace('build-backend = "setuptools.build_meta"', ""),
+        "greeter.py": "",
+    },
+}
+
+
+def builds(files):
+    """The project's build as it is, and by pip alone."""
+    project = Project(read=lambda path: files[path].encode() if path in files else None, paths=files)
+    build = recipe_for(project, settings=Settings(test="true")).build
+    backend = backend_of(project)[0]
+    return build, build_script("0.0.0", (backend, ("within",)))
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_build_at_once_leaves_what_pip_leaves(sandboxed, layout):
+    at_once, by_pip = builds(LAYOUTS[layout])
+    with sandboxed() as sandbox:
+        tree = tree_of(LAYOUTS[layout])
+        ours = sandbox.execute_fresh(tree, Command(script=f"{at_once} || exit\n{EVERYTHING}"))
+        marked = sandbox.execute_fresh(tree, Command(script=f"{at_once} || exit\ntest -e /build/egg/installed"))
+        pips = sandbox.execute_fresh(tree, Command(script=f"{by_pip} || exit\n{EVERYTHING}"))
+
+    assert told(ours) == told(pips)
+    assert ours.output.count(b"===") > 5
+    assert "inplace.py" not in by_pip
+    assert (marked.exit_code == 0) == (layout != "scripts"), "pip is asked for what is out of the ordinary"
+
+
+@pytest.mark.docker
+def test_a_build_that_ends_the_process_has_not_succeeded(sandboxed):
+    files = FILES | {"setup.py": "import os\nos._exit(0)\n"}
+    with sandboxed() as sandbox:
+        result = sandbox.execute_fresh(tree_of(files), Command(script=recipe().script("echo went on")))
+
+    assert result.exit_code != 0
+    assert b"went on" not in result.output
 
 
 def test_a_local_sandbox_builds_into_a_directory_of_its_own_that_python_sees(tmp_path):

@@ -14,6 +14,16 @@ from tests.gitrepo import AT, contents, git, put, repository, unpacked
 FREE = Seal(policy="free")
 
 
+def test_each_of_many_trees_can_be_edited_again(root, opened):
+    workspace = opened(root)
+    trees = [workspace.head_tree()]
+    for number in range(8):
+        trees.append(workspace.edit(trees[-1], [Edit(path=f"n{number}", data=b"%d" % number)], FREE))
+    again = [workspace.edit(tree, [Edit(path="n0", data=b"0")], FREE) for tree in trees]
+
+    assert again == [trees[1], *trees[1:]]
+
+
 def test_a_search_finds_lines_and_says_when_there_are_more(root, opened):
     put(root, {"b.py": "one\ntwo 22\nthree\n", "c.txt": "two 33\n", "d.bin": b"two\0 44\n"})
     workspace = opened(root)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent.commitmessage import compose, one_line
 from agent.errors import DamagedRun, UsageProblem
+from agent.git import GitFailed
 from agent.seal import Seal
 from agent.trees import Edit
 from agent.workspace import Workspace
@@ -118,6 +119,38 @@ def test_a_repository_of_another_owner_works(root, opened):
 def test_without_git_it_says_so(root):
     with pytest.raises(UsageProblem, match="git is not installed"):
         Workspace.open(root, environment={"PATH": "/nowhere"})
+
+
+def test_a_head_whose_commit_is_lost_is_not_taken_for_an_empty_repository(root, opened):
+    commit = git(root, "rev-parse", "HEAD")
+    (root / ".git" / "objects" / commit[:2] / commit[2:]).unlink()
+    with pytest.raises(UsageProblem, match=f"there is no commit `{commit}`"):
+        opened(root)
+
+
+def test_the_head_is_the_one_of_the_moment(root, opened):
+    workspace = opened(root)
+    first = workspace.head()
+    git(root, "commit", "-q", "--allow-empty", "-m", "second")
+    second = workspace.head()
+    git(root, "pack-refs", "--all")
+
+    assert (first, second) == tuple(git(root, "rev-parse", name) for name in ("HEAD^", "HEAD"))
+    assert workspace.head() == second
+
+
+def test_a_blob_that_cannot_be_written_is_told_and_the_next_one_is_written(root, opened):
+    workspace = opened(root)
+    objects, aside = root / ".git" / "objects", root / ".git" / "aside"
+    objects.rename(aside)
+    objects.write_bytes(b"")
+    with pytest.raises(GitFailed, match="hash-object"):
+        workspace.git.write_blobs([b"one", b"two"])
+    objects.unlink()
+    aside.rename(objects)
+
+    (oid,) = workspace.git.write_blobs([b"two"])
+    assert git(root, "cat-file", "blob", oid) == "two"
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), repository_without])

@@ -1,0 +1,82 @@
+"""What `make bench` says is counted as it says, and its runs end green."""
+
+import pytest
+
+from agent.models.script import call, say
+from agent.models.server import Received
+from bench import runs
+from bench.table import Figure, line
+
+
+def message(text, role="user"):
+    return {"role": role, "content": text}
+
+
+def test_a_share_counts_the_tokens_of_each_prompt_that_an_earlier_one_began_with():
+    first = {"messages": [message("a" * 400)]}
+    grown = {"messages": [*first["messages"], message("b" * 400)]}
+    size = runs.prompt_units(first)[0][1]
+
+    assert runs.prefix_share([first]) == 0
+    assert runs.prefix_share([first, grown]) == pytest.approx(1 / 3)
+    assert runs.prefix_share([first, grown, grown]) == pytest.approx(3 / 5)
+    assert size == runs.prompt_units(grown)[1][1], "both messages weigh the same"
+
+
+def test_no_share_is_larger_than_that_of_prompts_that_only_grow():
+    first = {"messages": [message("a" * 400)]}
+    grown = {"messages": [*first["messages"], message("b" * 400)]}
+    changed = {"messages": [message("c" * 400), *grown["messages"][1:]]}
+
+    assert runs.most_share([first, grown]) == pytest.approx(runs.prefix_share([first, grown])) == pytest.approx(1 / 3)
+    assert runs.prefix_share([first, changed]) < runs.most_share([first, changed])
+
+
+def test_a_prompt_that_was_changed_at_its_beginning_shares_nothing():
+    assert runs.prefix_share([{"messages": [message("a")]}, {"messages": [message("b"), message("a")]}]) == 0
+
+
+def test_the_size_of_a_prompt_is_that_of_the_system_prompt_and_the_schemas():
+    tools = [{"name": "x" * 80}]
+    small, large = ({"tools": tools, "messages": [message("s" * n), message("task")]} for n in (40, 80))
+
+    assert runs.prompt_size(large) - runs.prompt_size(small) == 10
+    assert runs.prompt_size(small) > (40 + 80) / 4
+
+
+def test_a_turn_lasts_from_the_end_of_its_reply_to_the_next_request():
+    replies = (say("", call("read_file", path="a")), say("", call("run_tests")), say("done"))
+    requests = [Received(headers={}, body={}, at=at) for at in (1.0, 2.5, 4.0)]
+
+    assert list(runs.gaps(replies, requests, [2.0, 3.0, 4.5])) == [(replies[0], 0.5), (replies[1], 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "target", "cells"),
+    [
+        ((0.3, 0.1, 0.2), "s", 0.2, "| f | 0.20 s | 0.20 s | 0.10 s | 3 | o |"),
+        ((0.3, 0.1, 0.21), "s", 0.2, "| f | 0.20 s, **missed** | 0.21 s | 0.10 s | 3 | o |"),
+        ((0.95, 0.97), "%", 0.955, "| f | 95.5% | 96.0% | 97.0% | 2 | o |"),
+        ((0.95,), "%", 0.955, "| f | 95.5%, **missed** | 95.0% | 95.0% | 1 | o |"),
+        ((0.0123,), "ms", None, "| f |  | 12.3 ms | 12.3 ms | 1 | o |"),
+        ((80e6,), "MB", 120e6, "| f | 120 MB | 80 MB | 80 MB | 1 | o |"),
+    ],
+)
+def test_a_line_shows_the_median_the_best_and_a_target_that_is_missed(values, unit, target, cells):
+    assert line(Figure(name="f", values=values, unit=unit, target=target, others="o")) == cells
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("files", "script", "tests"), [(runs.plain(1), runs.six(), 2), (runs.packaged(), runs.thirty("src/"), 9)]
+)
+def test_the_runs_that_are_timed_end_green_after_all_their_turns(tmp_path, files, script, tests):
+    run = runs.run_fix(tmp_path / "project", files, script)
+
+    assert len(run.requests) == len(script.replies)
+    assert sum("run_tests" in [each.name for each in reply.calls] for reply in script.replies) == tests
+    assert 0 < run.first_request < run.last_test < run.verdict < run.end
+    assert all(seconds > 0 for _, seconds in run.turns)
+    assert 20e6 < run.peak < 1e9
+    assert runs.prefix_share([request.body for request in run.requests[1:]]) > 0.5
+    assert len(runs.thirty().replies) == 30
