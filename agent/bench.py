@@ -62,6 +62,7 @@ class Bench:
             UsageProblem: the suite cannot be run, or `fix` was asked of a repository without tests.
         """
         report = self.run_fresh(state, state.base)
+        self.place.expect(state, state.base)  # the working one, while the model thinks
         none_yet = report.exit_code == NO_TESTS and state.started.task.mode == "change"
         if report.problem and not none_yet:
             raise UsageProblem(

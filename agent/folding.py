@@ -199,7 +199,7 @@ def _judged(state: RunState) -> bool:
 
 def _verdict_outcome(state: RunState) -> tuple[Outcome, str]:
     verdict = state.verdict
-    reason = "; ".join(verdict.reasons) if verdict else ""
+    reason = "; ".join(verdict.reasons) or f"the verdict is {verdict.kind}" if verdict else "there is no verdict"
     review = verdict is not None and verdict.kind in (VerdictKind.UNPROVEN, VerdictKind.NEEDS_REVIEW)
     return (Outcome.UNPROVEN if review else Outcome.FAILED), reason
 

@@ -19,7 +19,7 @@ __all__ = ["HEADLINES", "Place", "kept_closed", "seal_of", "setup_notices"]
 T = TypeVar("T")
 
 AHEAD = 2
-"""Containers started ahead of their need: the baseline's and the working one, then the verdict's and the control's."""
+"""Containers started ahead of their need while the model works: the verdict's and the control's."""
 ATTEMPTS = 3
 """How often a command is run whose sandbox died under it."""
 HEADLINES = ("setting up ", "pulling the ", "bootstrapping ", "importing ", "waiting for ", "the image ")
@@ -54,12 +54,12 @@ class Place:
         return self._environment(recipe.setup, recipe.key), recipe
 
     def expect(self, state: RunState, tree: str) -> None:
-        """Have the next containers for `tree` started ahead of their need: each is still handed out once, and fresh.
+        """Have the next container for `tree` started ahead of its need: each is still handed out once, and fresh.
 
         Raises:
             SandboxError: there is no environment.
         """
-        self._sandbox(self.prepare(state, tree)[0]).expect(AHEAD)
+        self._sandbox(self.prepare(state, tree)[0]).expect(1)
 
     def seal(self, state: RunState) -> Seal:
         """What may not be changed at this point of the run."""

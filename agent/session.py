@@ -61,7 +61,7 @@ class Surroundings:
     environ: Mapping[str, str]
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
     opening: Opening | None = None
-    """The engine, if it is being reached already."""
+    """The engine, if it was reached already."""
 
     def engine(self) -> AbstractContextManager[Engine]:
         """The engine that is set.

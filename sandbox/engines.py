@@ -46,9 +46,10 @@ def _docker_engine(host: Mapping[str, str]) -> "Iterator[DockerEngine]":
 
 
 class Opening:
-    """The engine `docker`, reached in the background while the program is still being loaded; to be closed.
+    """The engine `docker`, reached before the rest of the program is loaded; to be closed.
 
-    A container of the environment that was last opened for `purpose` is started at once, for the run `run_id`.
+    A container of the environment that was last opened for `purpose` starts in the background meanwhile, for the run
+    `run_id`. That nothing answers is told when the engine is asked for.
     """
 
     def __init__(self, host: Mapping[str, str], *, purpose: str = "", run_id: str = "") -> None:
@@ -57,21 +58,18 @@ class Opening:
         self._purpose = purpose
         self._opened = ExitStack()
         self._engine: Engine | None = None
-        self._thread = Thread(target=self._open, name="opening", daemon=True)
-        self._thread.start()
+        self._open()
 
     def engine(self) -> AbstractContextManager[Engine]:
-        """The engine, waited for; to be used by one thread, and once.
+        """The engine that was reached.
 
         Raises:
             SandboxUnavailable: it does not answer.
         """
-        self._thread.join()
         return open_engine("docker", self._host) if self._engine is None else nullcontext(self._engine)
 
     def close(self) -> None:
         """Give back what was opened, used or not."""
-        self._thread.join()
         self._opened.close()
 
     def _open(self) -> None:

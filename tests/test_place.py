@@ -150,7 +150,7 @@ def test_places_are_made_ready_ahead_once_there_is_an_environment_and_after_each
     worked = engine.lines
     at.place.execute_fresh(at.state, at.state.base, Command(script="true"))
 
-    assert (prepared, worked) == (("2",), ("2", "2"))
+    assert (prepared, worked) == (("1",), ("1", "2"))
     assert engine.lines == worked, "a verdict may be the end"
 
 

@@ -250,3 +250,9 @@ def test_a_run_starts_once():
 def test_an_iteration_is_committed_after_its_tests():
     with pytest.raises(TypeError, match="after its tests"):
         folded(started(), committed("good"))
+
+
+def test_a_run_that_ends_with_a_verdict_of_no_words_says_what_the_verdict_was():
+    silent = e.VerdictReached(verdict=Verdict(kind=VerdictKind.FAILED, tree="good"))
+    state = folded(started("fix"), *FIX_CODE, *TESTED, silent, committed("good"), told(Say.VERDICT), replied())
+    assert state.closing == (Outcome.FAILED, "the verdict is failed")

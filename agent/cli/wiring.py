@@ -42,7 +42,7 @@ def surroundings(
     if asks:
         settings.require_key()
     opening = None
-    if settings.sandbox == "docker":  # before all the rest is loaded, which takes as long as to start a container
+    if settings.sandbox == "docker":  # before all the rest, which takes as long to load as a container to start
         purpose = "" if starts_on is None else str(starts_on.resolve())
         opening = Opening(dict(os.environ), purpose=purpose, run_id=new_run_id())
         resources.callback(opening.close)

@@ -1,4 +1,4 @@
-"""An engine that is reached in the background, with a container of what was used last: a guess that decides nothing."""
+"""An engine that is reached early, with a container of what was used last: a guess that decides nothing."""
 
 import secrets
 import time
