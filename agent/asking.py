@@ -1,15 +1,26 @@
 """Asking the model: one reserved attempt at a time."""
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.errors import GreenwardError, ModelProblem, ProviderRefused, UsageProblem
 from agent.events import BudgetExhausted, CallFailed, Event, ModelReplied
 from agent.ledger import Refused, reserve
-from agent.models import Model, ModelError, Request, ToolSpec
+from agent.models import Model, ModelError, Rendered, Request, ToolSpec
 from agent.state import RunState
 
-__all__ = ["Asker"]
+__all__ = ["Asker", "as_it_is"]
+
+LARGER = 2
+"""So many times the cap is allowed to a reply after one that reasoning used up."""
+STARVED_OFTEN = 2
+"""After so many of these in a row the model is asked to answer without reasoning."""
+
+
+def as_it_is(request: Request) -> Rendered:
+    """A request that is sent as it stands."""
+    return Rendered(request=request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +29,12 @@ class Asker:
 
     model: Model
     tools: tuple[ToolSpec, ...]
-    delay: Callable[[ModelError, int], float | None]
-    """Seconds until the next attempt after this many failures in a row; None: there is none."""
+    delay: Callable[[ModelError, int, float], float | None]
+    """Seconds until the next attempt after this many failures in a row, with this many left; None: there is none."""
     sleep: Callable[[float], None]
+    rendered: Callable[[Request], Rendered] = as_it_is
+    """What a request comes to on the wire: that is what is reserved for."""
+    clock: Callable[[], float] = time.monotonic
 
     def ask(self, state: RunState) -> Iterator[Event]:
         """Reserve the worst case, then send.
@@ -30,30 +44,43 @@ class Asker:
             ProviderRefused: key, quota or credits, or the content.
             UsageProblem: the server does not take such a request, or does not know the model.
         """
+        began = self.clock()
         self.sleep(state.wait)
-        request = Request(messages=state.messages, tools=self.tools, max_tokens=state.started.max_output)
-        reservation = reserve(state, request)
+        request = _request(state, self.tools)
+        rendered = self.rendered(request)
+        reservation = reserve(state, rendered.request, rendered.form)
         if isinstance(reservation, Refused):
             yield BudgetExhausted(reason=reservation.reason)
             return
         yield reservation
-        request = Request(messages=state.messages, tools=self.tools, max_tokens=reservation.max_tokens)
         try:
-            reply = self.model.complete(request)
+            reply = self.model.complete(replace(request, max_tokens=reservation.max_tokens))
         except ModelError as error:
-            wait = self.delay(error, state.failures + 1)
+            left = state.started.limits.seconds - state.spent.seconds - (self.clock() - began)
+            wait = self.delay(error, state.failures + 1, left)
             yield CallFailed(error=error.kind, message=error.message, billed=error.billed, usage=error.usage, wait=wait)
             if error.kind == "overflow":
                 yield BudgetExhausted(reason=f"the conversation does not fit the model's context: {error.message}")
             elif wait is None:
-                raise _final(error) from error
+                raise _final(error, state.started.run_id, left) from error
             return
         yield ModelReplied(
-            message=reply.message, usage=reply.usage, stop_reason=reply.stop_reason, request_id=reply.request_id
+            message=reply.message,
+            usage=reply.usage,
+            stop_reason=reply.stop_reason,
+            request_id=reply.request_id,
+            note=reply.note,
+            form=rendered.form,
         )
 
 
-def _final(error: ModelError) -> GreenwardError:
+def _request(state: RunState, tools: tuple[ToolSpec, ...]) -> Request:
+    """The conversation; with more room for the reply, and then without reasoning, where reasoning took all of it."""
+    cap = state.started.max_output * (LARGER if state.starved else 1)
+    return Request(messages=state.messages, tools=tools, max_tokens=cap, think=state.starved < STARVED_OFTEN)
+
+
+def _final(error: ModelError, run_id: str, left: float) -> GreenwardError:
     kinds: dict[str, type[GreenwardError]] = {
         "auth": ProviderRefused,
         "quota": ProviderRefused,
@@ -61,4 +88,14 @@ def _final(error: ModelError) -> GreenwardError:
         "refused": UsageProblem,
     }
     kind = kinds.get(error.kind, ModelProblem)
-    return kind(error.message, hint=error.hint or "resume the run later: nothing is lost")
+    message, resume = error.message, f"`greenward resume {run_id}` goes on: nothing is lost"
+    if error.retryable and error.retry_after is not None and error.retry_after >= left:
+        message += f"; it asks to wait {error.retry_after:.0f} s, and the run has {max(0.0, left):.0f} s left"
+        resume = f"then `greenward resume {run_id}`, with more `--max-minutes` if need be"
+    if error.kind in _NOT_RESUMED:
+        return kind(message, hint=error.hint)
+    return kind(message, hint=f"{error.hint}; {resume}" if error.hint else resume)
+
+
+_NOT_RESUMED = frozenset({"refused", "filtered"})
+"""The same request would be refused again."""

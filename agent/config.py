@@ -17,12 +17,13 @@ from agent.sourced import Kind, Layer, Sourced, checked, close_to, flat, merge, 
 from agent.task import Limits, Prices
 
 __all__ = [
-    "KEY_VARIABLES", "PROJECT_SETTINGS", "SANDBOX_KINDS", "Key", "SandboxKind", "Settings", "Thinking", "config_file",
-    "is_setting", "load_settings", "take_key",
+    "KEY_VARIABLES", "PROJECT_SETTINGS", "SANDBOX_KINDS", "Key", "Protocol", "SandboxKind", "Settings", "Thinking",
+    "config_file", "is_setting", "load_settings", "take_key",
 ]  # fmt: skip
 
 SandboxKind = Literal["docker", "local"]
 Thinking = Literal["default", "enabled", "disabled"]
+Protocol = Literal["auto", "tools", "text"]
 SANDBOX_KINDS: tuple[str, ...] = get_args(SandboxKind)
 
 PROJECT_SETTINGS = ("test", "build", "setup", "sealed")
@@ -52,6 +53,8 @@ class Settings:
     limits: Limits
     thinking: Thinking
     """`default` sends nothing about it and leaves the choice to the provider."""
+    protocol: Protocol
+    """How the model calls tools: natively (`tools`), in `text`, or in text where the server refuses them (`auto`)."""
     context: int
     """Tokens that the prompt and the reply may have together."""
     max_output: int
@@ -115,6 +118,7 @@ _KINDS = {
     "model": _TEXT,
     "base_url": _TEXT,
     "thinking": _choice(*get_args(Thinking)),
+    "protocol": _choice(*get_args(Protocol)),
     "context": _WHOLE,
     "max_output": _WHOLE,
     "prices.input": _AMOUNT,
@@ -136,6 +140,7 @@ _DEFAULTS: dict[str, object] = {
     "model": "kimi-k2.6",
     "base_url": "https://runapi.ai/v1",
     "thinking": "default",
+    "protocol": "auto",
     "context": 262_144,
     "max_output": 32_768,
     **{f"limits.{name}": getattr(Limits(), name) for name in ("dollars", "tokens", "calls", "iterations", "seconds")},

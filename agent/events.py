@@ -253,6 +253,10 @@ class ModelReplied:
     usage: Usage | None
     stop_reason: str
     request_id: str = ""
+    note: str = ""
+    """What the client had to change in the reply."""
+    form: str = "tools"
+    """How the prompt was written: what was billed for it bounds only prompts of the same form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

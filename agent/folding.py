@@ -111,22 +111,26 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
                 spent = spent.settling(state.reserved, event.usage, state.started.prices)
             elif not event.billed:
                 spent = spent.releasing(state.reserved)
-            return replace(state, spent=spent, reserved=None, failures=state.failures + 1, wait=event.wait or 0.0)
+            starved = state.starved + (event.error == "starved")
+            failures, wait = state.failures + 1, event.wait or 0.0
+            return replace(state, spent=spent, reserved=None, failures=failures, starved=starved, wait=wait)
         case e.ModelReplied():
             return _replied(state, event)
 
 
 def _replied(state: RunState, event: e.ModelReplied) -> RunState:
-    spent, prefix = state.spent, state.prefix
+    spent, prefix, form = state.spent, state.prefix, state.prefix_form
     if event.usage is not None:
-        prefix = (len(state.messages), event.usage.prompt)
+        prefix, form = (len(state.messages), event.usage.prompt), event.form
         spent = spent.settling(state.reserved, event.usage, state.started.prices)
     state = replace(
         state,
         spent=spent,
         prefix=prefix,
+        prefix_form=form,
         reserved=None,
         failures=0,
+        starved=0,
         wait=0.0,
         messages=(*state.messages, event.message),
         pending=event.message.tool_calls,
@@ -318,6 +322,7 @@ def _continued(state: RunState, event: e.Continued) -> RunState:
         say=Say.CONTINUE,
         spent=state.spent,
         prefix=state.prefix,
+        prefix_form=state.prefix_form,
     )
 
 

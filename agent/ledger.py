@@ -31,12 +31,15 @@ class Refused:
     reason: str
 
 
-def reserve(state: RunState, request: Request) -> CallReserved | Refused:
-    """The worst case of sending `request`, its output cap clamped to what context and budget leave."""
+def reserve(state: RunState, request: Request, form: str = "tools") -> CallReserved | Refused:
+    """The worst case of sending `request`, its output cap clamped to what context and budget leave.
+
+    `request` is what really goes out, and `form` how it is written.
+    """
     started, spent = state.started, state.spent
     if over := spent.exceeds(started.limits):
         return Refused(reason=over)
-    prompt = _prompt_bound(state, request)
+    prompt = _prompt_bound(state, request, form)
     room = started.context - estimate(request) - CONTEXT_MARGIN
     cost_in = prompt * max(started.prices.input, started.prices.cached) / 1e6
     affordable = _affordable(started.limits.dollars - spent.dollars - cost_in, started.prices.output)
@@ -54,8 +57,10 @@ def estimate(request: Request) -> int:
     return tokens(text) + OVERHEAD * len(request.messages)
 
 
-def _prompt_bound(state: RunState, request: Request) -> int:
-    billed_messages, billed_tokens = state.prefix
+def _prompt_bound(state: RunState, request: Request, form: str) -> int:
+    """What was billed last says nothing of a prompt in another form, or with other messages than the conversation's."""
+    same = form == state.prefix_form and len(request.messages) == len(state.messages)
+    billed_messages, billed_tokens = state.prefix if same else (0, 0)
     rest = request.messages[billed_messages:]
     size = sum(len(_text(message).encode("utf-8", "surrogatepass")) for message in rest)
     overhead = sum(OVERHEAD * (1 + len(message.tool_calls)) for message in rest)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
 from random import random
 
 from agent import __version__
@@ -19,8 +18,11 @@ from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Journal
 from agent.judge import Judge
+from agent.live import Said
 from agent.loop import Kit, run
+from agent.models import ModelError
 from agent.models.endpoint import Endpoint
+from agent.models.memory import Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
 from agent.place import Place, setup_notices
@@ -35,9 +37,16 @@ from agent.tools.toolbox import SPECS
 from agent.watching import Watcher
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
-from sandbox.engines import Opening, open_engine, prepare_ahead
+from sandbox.engines import Opening, cache_directory, open_engine, prepare_ahead
 
 __all__ = ["Session", "Surroundings"]
+
+
+ROOM_TO_REASON = 16_000
+"""Tokens of a reply below which, says Moonshot, reasoning may leave nothing for the answer."""
+LITTLE_ROOM = "a reply of {:,} tokens may end before it says anything, for reasoning counts, too (`--max-output`)"
+ENDPOINTS = "endpoints.json"
+"""In the cache: what model servers turned out to accept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +176,11 @@ class Session:
         if state.plan is None and started.task.mode != "fix":
             self._prepare_ahead(state, recipes)
         stack.callback(place.close)
-        model = stack.enter_context(OpenAIModel(self._endpoint(state), observe=self.around.watcher.notice))
+        if started.max_output < ROOM_TO_REASON and self.around.settings.thinking != "disabled":
+            self.around.watcher.notice(Said(LITTLE_ROOM.format(started.max_output)))
+        memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
+        endpoint = self._endpoint(state, memory)
+        model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
         model.prepare()
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
@@ -178,7 +191,7 @@ class Session:
             prepare=bench.prepare,
             measure=bench.measure,
             prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,
-            ask=Asker(model=model, tools=SPECS, delay=partial(delay, random=random), sleep=time.sleep).ask,
+            ask=Asker(model=model, tools=SPECS, delay=_delay, sleep=time.sleep, rendered=model.rendered).ask,
             call_tool=hands.call_tool,
             test=bench.test,
             judge=Judge(bench=bench).judge,
@@ -192,15 +205,22 @@ class Session:
         setup = Setup(image=task.image) if task.mode == "new" else recipes.for_tree(state.base, state).setup
         prepare_ahead(state.started.sandbox, self.around.environ, setup, setup_notices(self.around.watcher.notice))
 
-    def _endpoint(self, state: RunState) -> Endpoint:
+    def _endpoint(self, state: RunState, memory: Memory) -> Endpoint:
         settings, started = self.around.settings, state.started
         key = settings.require_key()
+        known = memory.recall(settings.base_url, started.model)
         return Endpoint(
             base_url=settings.base_url,
             model=started.model,
             key=key.reveal() if key else "",
             context=started.context,
             thinking=None if settings.thinking == "default" else {"type": settings.thinking},
+            protocol=settings.protocol,
+            prompt_cache_key=started.run_id if known and "prompt_cache_key" in known.accepted else None,
             idle=settings.idle_timeout,
             total=settings.call_timeout,
         )
+
+
+def _delay(error: ModelError, failures: int, left: float) -> float | None:
+    return delay(error, failures, random=random, remaining=left)

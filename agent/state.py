@@ -96,7 +96,11 @@ class RunState:
     reserved: e.CallReserved | None = None
     prefix: tuple[int, int] = (0, 0)
     """How many messages were billed last, and as how many tokens."""
+    prefix_form: str = "tools"
+    """How they were written down then."""
     failures: int = 0
+    starved: int = 0
+    """Replies in a row in which reasoning took all of the cap."""
     wait: float = 0.0
     closing: tuple[Outcome, str] | None = None
     finished: e.RunFinished | None = None

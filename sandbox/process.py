@@ -5,9 +5,11 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 from sandbox import ExecResult
 from sandbox.output import TIMED_OUT, HeadTail
@@ -18,6 +20,8 @@ __all__ = ["run_script"]
 GRACE_SECONDS = 0.3
 """What processes have for ending after the command that started them."""
 POLL_SECONDS = 0.01
+END_SECONDS = 5.0
+"""What a killed process has for going away."""
 PROC = Path("/proc")
 
 
@@ -32,21 +36,14 @@ def run_script(
     """Run `script` with `sh` and nothing on its input; past `timeout` seconds its process group is killed."""
     kept = HeadTail(output_bytes, hear)
     began = time.monotonic()
-    with subprocess.Popen(
-        ["sh", str(script)],
-        env=dict(environment),
-        cwd=script.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        bufsize=0,
-    ) as process:
-        try:
-            timed_out, outlived = _follow(process, kept, Deadline(timeout))
-        except BaseException:
-            _kill_group(process)
-            raise
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with _uninterrupted():
+            process = _started(script, environment)
+        timed_out, outlived = _follow(process, kept, Deadline(timeout))
+    finally:
+        if process is not None:
+            _end(process)
     code = process.returncode
     return ExecResult(
         exit_code=TIMED_OUT if timed_out else code if code >= 0 else 128 - code,
@@ -56,6 +53,52 @@ def run_script(
         truncated=kept.truncated,
         outlived=outlived,
     )
+
+
+def _started(script: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["sh", str(script)],
+        env=dict(environment),
+        cwd=script.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        bufsize=0,
+    )
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep off SIGINT and SIGTERM for a moment.
+
+    Between the start of a process and the moment from which it is known, an exception of theirs would leave it running.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for kept_off in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(kept_off)):
+                    handlers[kept_off] = handler
+                    signal.signal(kept_off, lambda *signalled: came.append(signalled))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        handlers[number](number, frame)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what still lives of a process, and let go of it."""
+    if process.returncode is None:
+        _kill_group(process)
+    if process.stdout:
+        process.stdout.close()
+    grace = Deadline(END_SECONDS)
+    while process.poll() is None and grace.left() > 0:
+        time.sleep(POLL_SECONDS)
 
 
 def _follow(process: subprocess.Popen[bytes], kept: HeadTail, deadline: Deadline) -> tuple[bool, bool]:

@@ -127,7 +127,10 @@ class World:
 
     def kit(self, *replies: Completion) -> Kit:
         asker = Asker(
-            model=ScriptedModel(replies), tools=TOOLS, delay=lambda _error, _count: None, sleep=lambda _seconds: None
+            model=ScriptedModel(replies),
+            tools=TOOLS,
+            delay=lambda _error, _count, _left: None,
+            sleep=lambda _seconds: None,
         )
         return Kit(
             approve=Approver().approve,

@@ -1,16 +1,20 @@
 """Asking: what is sent, what is waited for, and what each failure becomes."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from agent import events as e
-from agent.asking import Asker
+from agent.asking import Asker, as_it_is
 from agent.errors import ModelProblem, ProviderRefused, UsageProblem
 from agent.events import Outcome
+from agent.ledger import reserve
 from agent.loop import run
 from agent.messages import Message, Usage
-from agent.models import ModelError
+from agent.models import ModelError, Rendered, Request
+from agent.models.retry import delay
 from agent.task import Limits
 from tests.kits import TOOLS, USAGE, QueuedModel, World, blocked, folded, open_journal, report, started, turn
 
@@ -26,13 +30,24 @@ class Bench:
     delays: list = field(default_factory=list)
     slept: list = field(default_factory=list)
     asked: list = field(default_factory=list)
+    left: list = field(default_factory=list)
+    rendered: Callable[[Request], Rendered] = as_it_is
 
     def __post_init__(self):
         self.model = QueuedModel(self.outcomes)
-        self.asker = Asker(model=self.model, tools=TOOLS, delay=self.delay, sleep=self.slept.append)
+        clock = itertools.count(0, 10)  # each look at it is ten seconds later
+        self.asker = Asker(
+            model=self.model,
+            tools=TOOLS,
+            delay=self.delay,
+            sleep=self.slept.append,
+            rendered=self.rendered,
+            clock=lambda: float(next(clock)),
+        )
 
-    def delay(self, error, failures):
+    def delay(self, error, failures, left):
         self.asked.append((error.kind, failures))
+        self.left.append(left)
         return self.delays.pop(0) if self.delays else None
 
 
@@ -53,6 +68,20 @@ def test_the_reply_is_written_down_whole():
     reply = turn(blocked("no"), text="Hm.", stop="tool_calls")
     *_, event = Bench([reply]).asker.ask(ready())
     assert event == e.ModelReplied(message=reply.message, usage=USAGE, stop_reason="tool_calls", request_id="")
+
+
+def test_what_the_client_had_to_change_is_written_down():
+    *_, event = Bench([replace(turn(text="Hm."), note="1 tool call dropped")]).asker.ask(ready())
+    assert event.note == "1 tool call dropped"
+
+
+def test_what_goes_out_is_reserved_for_and_its_form_written_down():
+    longer = Message(role="user", content="x" * 5_000)
+    bench = Bench([turn(text="Hm.")], rendered=lambda r: Rendered(request=replace(r, messages=(longer,)), form="text"))
+    reserved, event = bench.asker.ask(ready())
+    assert reserved == reserve(ready(), Request(messages=(longer,), tools=TOOLS, max_tokens=2048), "text")
+    assert bench.model.requests[0].messages == (USER,)
+    assert event.form == "text"
 
 
 def test_the_whole_conversation_is_sent_with_the_cap_that_was_reserved():
@@ -112,6 +141,7 @@ def test_failures_are_counted_anew_after_a_reply_and_in_a_new_session(ending):
         ("overloaded", ModelProblem, 5),
         ("transport", ModelProblem, 5),
         ("empty", ModelProblem, 5),
+        ("starved", ModelProblem, 5),
     ],
 )
 def test_a_failure_without_another_attempt_is_written_down_and_then_raised(kind, error, exit_code):
@@ -122,13 +152,75 @@ def test_a_failure_without_another_attempt_is_written_down_and_then_raised(kind,
     with pytest.raises(error, match="so it is") as raised:
         next(events)
     assert type(raised.value) is error
-    assert (raised.value.hint, raised.value.exit_code) == ("do this", exit_code)
+    assert raised.value.hint.startswith("do this")
+    assert raised.value.exit_code == exit_code
 
 
 def test_a_failure_without_a_hint_says_that_the_run_can_be_resumed():
     with pytest.raises(ModelProblem) as raised:
         list(Bench([ModelError("transport", "cut off")]).asker.ask(ready()))
-    assert raised.value.hint == "resume the run later: nothing is lost"
+    assert raised.value.hint == "`greenward resume r1` goes on: nothing is lost"
+
+
+@pytest.mark.parametrize("kind", ["refused", "filtered"])
+def test_what_would_be_refused_again_is_not_to_be_resumed(kind):
+    with pytest.raises(Exception, match="no") as raised:
+        list(Bench([ModelError(kind, "no", hint="do this")]).asker.ask(ready()))
+    assert raised.value.hint == "do this"
+
+
+def test_a_wait_is_measured_by_what_is_left_of_the_wall_clock():
+    spent = [e.SessionStarted(pid=1, version="0"), e.Prompted(about=e.Say.HINT, messages=(USER,))]
+    bench = Bench([BUSY], delays=[1.0])
+    state = folded(
+        started(limits=Limits(seconds=100.0)), e.Prompted(about=e.Say.PLAN, messages=(USER,)), *spent, tick=5.0
+    )
+    assert state.spent.seconds == 10.0
+    list(bench.asker.ask(state))
+    assert bench.left == [80.0], "100 s, 10 s of them spent before, and 10 s in the call"
+
+
+def test_a_wait_that_does_not_fit_into_the_run_ends_it_at_once_and_says_so():
+    asked = ModelError("rate_limited", "HTTP 429", retryable=True, billed=False, retry_after=3_600.0)
+    bench = Bench([asked])
+    policy = replace(bench.asker, delay=lambda error, n, left: delay(error, n, random=lambda: 0.0, remaining=left))
+    with pytest.raises(ModelProblem) as raised:
+        list(policy.ask(ready(limits=Limits(seconds=100.0))))
+    assert raised.value.message == "HTTP 429; it asks to wait 3600 s, and the run has 90 s left"
+    assert "`greenward resume r1`" in raised.value.hint
+    patient = Bench([asked])
+    policy = replace(patient.asker, delay=policy.delay)
+    *_, failed = policy.ask(ready(limits=Limits(seconds=4_000.0)))
+    assert failed.wait == 3_600.0
+
+
+STARVED = e.CallFailed(error="starved", message="cut", billed=True, usage=USAGE, wait=0.5)
+EMPTY = replace(STARVED, error="empty")
+
+
+@pytest.mark.parametrize(
+    ("failures", "cap", "think"),
+    [
+        ([], 2048, True),
+        ([EMPTY, EMPTY], 2048, True),
+        ([STARVED], 4096, True),
+        ([STARVED, EMPTY], 4096, True),
+        ([STARVED, STARVED], 4096, False),
+        ([STARVED, STARVED, STARVED], 4096, False),
+    ],
+)
+def test_a_reply_that_reasoning_used_up_is_given_more_room_and_then_asked_for_without(failures, cap, think):
+    bench = Bench([turn(text="Hm.")])
+    reserved, _ = bench.asker.ask(ready(*failures))
+    (request,) = bench.model.requests
+    assert (request.max_tokens, reserved.max_tokens, request.think) == (cap, cap, think)
+
+
+def test_after_a_reply_reasoning_is_trusted_again():
+    reply = e.ModelReplied(message=Message(role="assistant", content="Hm."), usage=None, stop_reason="stop")
+    bench = Bench([turn(text="Hm.")])
+    list(bench.asker.ask(ready(STARVED, STARVED, reply)))
+    assert (bench.model.requests[0].max_tokens, bench.model.requests[0].think) == (2048, True)
 
 
 def test_a_conversation_that_overflows_the_context_ends_the_run_without_an_error():
@@ -145,7 +237,7 @@ def test_an_error_of_ours_is_not_taken_for_the_models():
         def complete(self, request):
             raise ZeroDivisionError
 
-    asker = Asker(model=Broken(), tools=(), delay=lambda _e, _n: 1.0, sleep=lambda _s: None)
+    asker = Asker(model=Broken(), tools=(), delay=lambda _e, _n, _left: 1.0, sleep=lambda _s: None)
     with pytest.raises(ZeroDivisionError):
         list(asker.ask(ready()))
 

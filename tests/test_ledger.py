@@ -101,6 +101,24 @@ def test_no_bill_passes_its_reservation_and_no_sum_of_bills_the_budget(turns, to
         assert spent.tokens <= limits.tokens
 
 
+@pytest.mark.parametrize(("billed_as", "sent_as"), [("tools", "text"), ("text", "tools"), ("tools", "tools, x")])
+def test_what_was_billed_in_another_form_bounds_nothing(billed_as, sent_as):
+    answer = replace(replied(Usage(prompt=37, cached=0, completion=5), content="abc"), form=billed_as)
+    state = folded(started(), said(USER), RESERVED, answer, said(USER))
+    request = request_of(state)
+    same, other = (reserve(state, request, form) for form in (billed_as, sent_as))
+    assert same.tokens - same.max_tokens < other.tokens - other.max_tokens
+    assert other.tokens - other.max_tokens >= sum(map(tokens_of, state.messages))
+
+
+def test_what_was_billed_bounds_nothing_if_other_messages_are_sent():
+    answer = replied(Usage(prompt=37, cached=0, completion=5), content="abc")
+    state = folded(started(), said(USER), RESERVED, answer, said(USER))
+    more = Request(messages=(*state.messages, USER), max_tokens=100)
+    reserved = reserve(state, more)
+    assert reserved.tokens - reserved.max_tokens >= sum(map(tokens_of, more.messages))
+
+
 def test_an_unchanged_prefix_is_bounded_by_what_was_billed_for_it():
     answer = replied(Usage(prompt=37, cached=0, completion=5), content="abc")
     state = folded(started(prices=PRICES), said(USER), RESERVED, answer, said(USER))

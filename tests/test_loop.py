@@ -361,7 +361,7 @@ def test_what_a_step_yields_is_durable_before_the_step_goes_on(tmp_path):
             return turn(blocked("enough"))
 
     world = World(reports={"base": RED})
-    asker = Asker(model=Watching(), tools=(), delay=lambda _e, _n: None, sleep=lambda _s: None)
+    asker = Asker(model=Watching(), tools=(), delay=lambda _e, _n, _left: None, sleep=lambda _s: None)
     with open_journal(path) as journal:
         journal.append(started())
         run(journal, replace(world.kit(), ask=asker.ask))

@@ -50,6 +50,7 @@ SAID = {
     "truncated": ("truncated", {}),
     "continue": ("continue", {"request": "also print the total"}),
     "hint": ("hint", {"hint": "look at the parser"}),
+    "text_protocol": ("text_protocol", {"tools": ["run_tests(tests: [string] = [])\n  Run the tests."]}),
 }
 
 
@@ -74,7 +75,7 @@ def test_a_missing_value_raises_instead_of_vanishing(name):
 def test_every_template_has_a_snapshot_and_every_thing_to_say_a_template():
     templates = {path.name.removesuffix(".md.j2") for path in TEMPLATES.glob("*.j2")}
     assert {template for template, _ in SAID.values()} == templates
-    assert {say.value for say in Say} == templates - {"system"}
+    assert {say.value for say in Say} == templates - {"system", "text_protocol"}
 
 
 def test_the_system_prompt_is_the_same_in_every_run():

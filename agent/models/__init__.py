@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from agent.messages import Message, Usage
 
-__all__ = ["Completion", "Model", "ModelError", "Request", "ToolSpec"]
+__all__ = ["Completion", "Model", "ModelError", "Rendered", "Request", "ToolSpec"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,17 @@ class Request:
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     max_tokens: int = 32_768
+    think: bool = True
+    """False asks for a reply without reasoning, where the endpoint lets that be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What a request comes to on the wire, message for message."""
+
+    request: Request
+    form: str = "tools"
+    """How it is written. What was billed for a prompt bounds only prompts of the same form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,8 @@ class ModelError(Exception):
     """A call that brought no reply.
 
     `kind` is a closed set: `auth`, `quota`, `refused` (bad request, unknown model), `overflow` (context), `filtered`,
-    `rate_limited`, `overloaded`, `transport` (connection, timeout, broken stream), `empty`.
+    `rate_limited`, `overloaded`, `transport` (connection, timeout, broken stream), `empty`, `starved` (reasoning took
+    all of the cap).
     """
 
     def __init__(
@@ -56,6 +68,7 @@ class ModelError(Exception):
         retryable: bool = False,
         billed: bool = True,
         retry_after: float | None = None,
+        again: bool = False,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
@@ -66,6 +79,8 @@ class ModelError(Exception):
         self.billed = billed
         """False only where the vendor says that nothing is charged (429, or refused before work)."""
         self.retry_after = retry_after
+        self.again = again
+        """Whether the client learned how to send the same request, which can be reserved anew and sent at once."""
         self.usage = usage
         """What the server reported for a whole but unusable reply (`empty`, `filtered`); else None."""
 

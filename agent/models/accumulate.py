@@ -10,7 +10,7 @@ from typing import Any
 from agent.live import Observer, Streamed, ignore
 from agent.messages import Usage
 
-__all__ = ["Accumulator", "RawCall", "Reply", "read_usage"]
+__all__ = ["REASONING_KEYS", "Accumulator", "RawCall", "Reply", "read_usage"]
 
 REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
 MOST_TOKENS = 10_000_000
@@ -37,6 +37,8 @@ class Reply:
     usage: Usage | None = None
     chunks: int = 0
     """How many chunks held a choice."""
+    streamed: bool = True
+    """Whether it came in as a stream, as was asked for."""
 
 
 @dataclass(slots=True)

@@ -3,11 +3,15 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from agent.errors import UsageProblem
+from agent.models.capabilities import CapField
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "Protocol"]
+
+Protocol = Literal["auto", "tools", "text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +29,12 @@ class Endpoint:
     """May be empty on loopback."""
     context: int = 262_144
     """Tokens of prompt and output together."""
-    cap_field: str = "max_completion_tokens"
+    cap_field: CapField = "max_completion_tokens"
     """The field for the output cap: `max_completion_tokens` or `max_tokens`."""
     thinking: Mapping[str, str] | None = None
     """The body field `thinking`, as `{"type": "disabled"}`; None sends none."""
+    protocol: Protocol = "auto"
+    """How tools are called: natively (`tools`), in `text`, or in text where the endpoint refuses them (`auto`)."""
     prompt_cache_key: str | None = None
     idle: float = 180.0
     """Seconds without a byte after which a call is given up."""

@@ -62,6 +62,11 @@ class Fault:
     task_id: str = ""
     retry_after: float | None = None
 
+    @property
+    def overflows(self) -> bool:
+        """Whether the request was too long for the model's context."""
+        return bool(_OVERFLOW.search(f"{self.type} {self.code} {self.text}"))
+
     def __str__(self) -> str:
         """One line: status, type and code, what was said, and the ids that support asks for."""
         head = " ".join(part for part in (f"HTTP {self.status}" if self.status else "", self.type, self.code) if part)
@@ -115,14 +120,14 @@ def to_error(fault: Fault, *, secret: str = "") -> ModelError:
 
 def _client_error(fault: Fault, status: int, said: str, message: str) -> ModelError:
     if status in (402, 403, 429) and (status == 402 or _QUOTA.search(said)):
-        return _refusal("quota", message, hint="top up the account, or raise its quota, then resume the run")
+        return _refusal("quota", message, hint="top up the account, or raise its quota")
     if status == 429:
         return _limited(fault, said, message)
     if status in (408, 409, 425, 499):
         return ModelError("transport", message, retryable=True, retry_after=fault.retry_after)
     if status in _HINTS:
         return _refusal("refused" if status == 404 else "auth", message, hint=_HINTS[status])
-    if status == 413 or (status in (400, 422) and _OVERFLOW.search(said)):
+    if status == 413 or (status in (400, 422) and fault.overflows):
         return _refusal("overflow", message, hint="the conversation is too long for the model's context")
     if status == 400 and _FILTERED.search(said):
         return _refusal("filtered", message, hint="the provider's content filter refuses this request")
@@ -136,7 +141,7 @@ def _limited(fault: Fault, said: str, message: str) -> ModelError:
     return ModelError(
         "overloaded" if _OVERLOADED.search(said) else "rate_limited",
         message,
-        hint="the daily limit is used up: resume the run tomorrow, or raise the tier" if daily else "",
+        hint="the daily limit is used up: wait until tomorrow, or raise the tier" if daily else "",
         retryable=not daily,
         billed=False,
         retry_after=fault.retry_after,
@@ -149,7 +154,7 @@ def _refusal(kind: str, message: str, *, hint: str) -> ModelError:
 
 def _refused_hint(said: str) -> str:
     if re.search(r"\btools?\b", said) and re.search(r"not (currently )?(accept|support)", said):
-        return "the endpoint takes no tools for this model: choose another model or endpoint"
+        return "the endpoint takes no tools for this model: set `protocol` to `text`, and they are called in text"
     return "the provider does not accept the request as it stands; the message says what it refuses"
 
 
@@ -172,7 +177,15 @@ def _tell(body: object) -> dict[str, str]:
         texts = _texts({key: value for key, value in _mapping(body).items() if key not in ("error", "errors")})
     fields = _mapping(inner[0] if isinstance(inner, list) and inner else inner)
     told = {name: _line(fields.get(name)) for name in ("type", "code", "param")}
-    return told | {"text": _line("; ".join(texts))}
+    return told | {"param": told["param"] or _location(fields), "text": _line("; ".join(texts))}
+
+
+def _location(fields: dict[str, Any]) -> str:
+    """The field that a validator of the body complains of, as FastAPI words it: `{"detail": [{"loc": [...]}]}`."""
+    details = fields.get("detail")
+    first = _mapping(details[0] if isinstance(details, list) and details else fields)
+    place = first.get("loc")
+    return _line(".".join(str(part) for part in place if part != "body")) if isinstance(place, list) else ""
 
 
 def _texts(value: object) -> list[str]:

@@ -12,20 +12,26 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from agent.errors import UsageProblem
-from agent.live import Observer, ignore
-from agent.models import Completion, ModelError, Request
+from agent.live import Observer, Said, ignore
+from agent.models import Completion, ModelError, Rendered, Request
 from agent.models.accumulate import Accumulator, Reply
-from agent.models.capabilities import Capabilities, without_refused
+from agent.models.capabilities import Capabilities, Field, told, without_refused
 from agent.models.endpoint import Endpoint
 from agent.models.faults import Fault, error_in, excerpt, fault_from, to_error
+from agent.models.history import repaired
+from agent.models.memory import Memory
 from agent.models.schema import tools_to_wire
 from agent.models.sse import DONE, read_events
+from agent.models.text_protocol import as_text, with_calls
+from agent.models.text_stream import TextStream
 from agent.models.verdicts import to_completion
 from agent.models.wire import estimate_tokens, messages_to_wire
+from agent.text import one_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,6 +42,8 @@ __all__ = ["Endpoint", "OpenAIModel"]
 MARGIN = 1024
 """Tokens kept free of the context, since its use is only estimated."""
 LEAST_OUTPUT = 1024
+MODELS_SHOWN = 12
+REMEMBERED = "the endpoint took no tools when it was last asked: they are called in text"
 
 Body = dict[str, Any]
 
@@ -47,15 +55,23 @@ class OpenAIModel:
         self,
         endpoint: Endpoint,
         *,
+        memory: Memory | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         observe: Observer = ignore,
     ) -> None:
-        """`observe` is told what the model says, as it comes in: also of replies that come to nothing."""
+        """`memory` is where what is learned of the endpoint is kept; by default, nowhere.
+
+        `observe` is told what is learned, and what the model says as it comes in, also in replies that come to nothing.
+        """
         self.endpoint = endpoint
+        self._memory = memory or Memory()
         self._new_id = new_id
         self._observe = observe
-        thinks = endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
-        self._known = Capabilities(cap_field=endpoint.cap_field, filler="" if thinks else None)
+        recalled = self._memory.recall(endpoint.base_url, endpoint.model)
+        self._known = recalled or _known_at_first(endpoint)
+        self._learned = False
+        if recalled and self._in_text and endpoint.protocol == "auto":
+            observe(Said(REMEMBERED))
         self._opened: openai.OpenAI | None = None
         self._opening = threading.Lock()
 
@@ -68,26 +84,55 @@ class OpenAIModel:
         """What the endpoint turned out to accept."""
         return self._known
 
+    def rendered(self, request: Request) -> Rendered:
+        """What `request` comes to in the protocol that the endpoint takes."""
+        if self._in_text:
+            return Rendered(request=as_text(request), form="text")
+        return Rendered(request=replace(request, messages=repaired(request.messages)), form=self._known.form)
+
     def complete(self, request: Request) -> Completion:
         """Return the whole reply to `request`.
 
         If the endpoint refuses an optional field, the request is sent again without it: it was refused before any work.
+        Where that makes another prompt of it, the error says so (`again`), for that has to be reserved anew.
 
         Raises:
             ModelError: there is none; nothing of a partial reply may be used.
             ValueError: the tools cannot be offered.
         """
         while True:
-            body = self._body(request)
+            in_text, body = self._in_text, self._body(request)
             try:
                 reply, request_id = self._attempt(body)
             except _Faulty as refused:
-                taught = without_refused(self._known, refused.fault, frozenset(body))
-                if taught is None:
-                    raise to_error(refused.fault, secret=self.endpoint.key) from None
-                self._known = taught
+                self._learn(refused.fault, body, request)
                 continue
-            return to_completion(reply, request, request_id=request_id)
+            if self._learned:
+                self._memory.remember(self.endpoint.base_url, self.endpoint.model, self._known)
+                self._learned = False
+            return to_completion(with_calls(reply) if in_text else reply, request, request_id=request_id)
+
+    def send(self, body: Body) -> Reply | Fault:
+        """Send a body just as it is: what was said, unjudged, or how it was refused.
+
+        Raises:
+            ModelError: neither came of it.
+        """
+        try:
+            return self._attempt(body)[0]
+        except _Faulty as refused:
+            return refused.fault
+
+    def refusal(self, fault: Fault) -> ModelError:
+        """The error for a fault; a model that is not there is answered with those that are."""
+        error = to_error(fault, secret=self.endpoint.key)
+        if fault.status == HTTPStatus.NOT_FOUND:
+            with contextlib.suppress(ModelError):
+                served = [one_line(name, 60) for name in self.available()]
+                if served and self.endpoint.model not in served:
+                    shown = ", ".join(served[:MODELS_SHOWN]) + (", …" if len(served) > MODELS_SHOWN else "")
+                    error.hint = f"the endpoint does not serve {self.endpoint.model}; it serves {shown}"
+        return error
 
     def available(self) -> tuple[str, ...]:
         """Ids of the models that the endpoint serves.
@@ -130,23 +175,49 @@ class OpenAIModel:
     ) -> None:
         self.close()
 
+    @property
+    def _in_text(self) -> bool:
+        chosen = self.endpoint.protocol
+        return chosen == "text" or (chosen == "auto" and "tools" in self._known.refused)
+
     def _body(self, request: Request) -> Body:
         """The least that makes a request: no sampling parameters, which the model refuses, and exactly one cap."""
-        known, endpoint = self._known, self.endpoint
-        body: Body = {"model": endpoint.model, "messages": messages_to_wire(request.messages, filler=known.filler)}
-        if request.tools:
-            body["tools"] = tools_to_wire(request.tools)
+        known, endpoint, sent = self._known, self.endpoint, self.rendered(request).request
+        body: Body = {"model": endpoint.model, "messages": messages_to_wire(sent.messages, filler=known.filler)}
+        if sent.tools:
+            body["tools"] = tools_to_wire(sent.tools)
         cap = min(request.max_tokens, endpoint.context - estimate_tokens(body) - MARGIN)
         if cap < min(request.max_tokens, LEAST_OUTPUT):
             message = f"the conversation leaves no room for a reply within {endpoint.context} tokens"
             raise ModelError("overflow", message, hint="shorten the conversation", billed=False)
+        thinks = request.think and not known.unthinking
         optional: Body = {
             "stream_options": {"include_usage": True},
-            "thinking": dict(endpoint.thinking) if endpoint.thinking else None,
+            "thinking": dict(endpoint.thinking or {}) if thinks else {"type": "disabled"},
             "prompt_cache_key": endpoint.prompt_cache_key,
         }
-        wanted = {name: value for name, value in optional.items() if value and name in known.optional}
+        wanted = {name: value for name, value in optional.items() if value and name not in known.refused}
         return body | {"stream": True, known.cap_field: cap} | wanted
+
+    def _learn(self, fault: Fault, body: Body, request: Request) -> None:
+        """Take a lesson from a refusal.
+
+        Raises:
+            ModelError: there is none in it, or the prompt is another one after it.
+        """
+        before, needed = self._known, frozenset[Field](("tools",) if self.endpoint.protocol == "tools" else ())
+        after = without_refused(before, fault, frozenset(body), needed=needed)
+        if after is None:
+            raise self.refusal(fault)
+        form = self.rendered(request).form
+        self._known, self._learned = after, True
+        if news := told(before, after):
+            self._observe(Said(news))
+        if self.rendered(request).form != form:
+            raise ModelError("refused", self._blackened(str(fault)), retryable=True, billed=False, again=True)
+
+    def _blackened(self, text: str) -> str:
+        return text.replace(self.endpoint.key, "***") if self.endpoint.key else text
 
     def _attempt(self, body: Body) -> tuple[Reply, str]:
         with self._typed_errors():
@@ -170,7 +241,8 @@ class OpenAIModel:
     def _read_stream(self, response: "httpx2.Response") -> Reply:
         from agent.models import transport  # noqa: PLC0415
 
-        accumulator, strays = Accumulator(self._observe), list[str]()
+        observe = TextStream(self._observe) if self._in_text else self._observe
+        accumulator, strays = Accumulator(observe), list[str]()
         events = read_events(response.iter_bytes(), strays)
         done = False
         for data in transport.until_finished(events, lambda: accumulator.finished):
@@ -199,13 +271,12 @@ class OpenAIModel:
         reply = accumulator.reply()
         if not reply.chunks or not isinstance(body, dict):
             raise self._broken(f"the answer is no completion: {excerpt(text)}", headers)
-        return reply
+        return replace(reply, streamed=False)
 
     def _broken(self, message: str, headers: Mapping[str, str]) -> ModelError:
         """A broken answer; replays are worth a try, and it may have been billed."""
         fault = replace(fault_from(None, "", headers, now=time.time()), type="broken answer", text=message)
-        text = str(fault).replace(self.endpoint.key, "***") if self.endpoint.key else str(fault)
-        return ModelError("transport", text, retryable=True)
+        return ModelError("transport", self._blackened(str(fault)), retryable=True)
 
     @contextlib.contextmanager
     def _typed_errors(self) -> Iterator[None]:
@@ -257,6 +328,11 @@ class _Faulty(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+def _known_at_first(endpoint: Endpoint) -> Capabilities:
+    thinks = endpoint.thinking is not None and endpoint.thinking.get("type") == "enabled"
+    return Capabilities(cap_field=endpoint.cap_field, filler="" if thinks else None)
 
 
 def _parsed(text: str) -> object:

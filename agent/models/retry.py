@@ -22,7 +22,7 @@ def delay(
     """Seconds to wait before the next attempt, or None to give up.
 
     Args:
-        error: what came of the attempt.
+        error: what came of the attempt. One that the client learned from is made up for at once.
         attempt: how many attempts have failed in a row, 1 for the first.
         random: a source of numbers in [0, 1).
         attempts: how many attempts there may be in all.
@@ -30,6 +30,8 @@ def delay(
         cap: the longest backoff. A longer wait that the server itself asks for is kept to.
         remaining: seconds that the run has left; a wait that does not fit means giving up at once.
     """
+    if error.again:
+        return 0.0
     if not error.retryable or attempt >= attempts:
         return None
     backoff = min(cap, first * 2.0 ** min(attempt - 1, 64)) * (1 - random() / 4)

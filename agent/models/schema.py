@@ -10,16 +10,14 @@ __all__ = ["normalise", "tools_to_wire"]
 
 MOST_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{2,63}")
-_KEPT = (
-    "description",
-    "default",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "minItems",
-    "maxItems",
-)
+_KEPT = ("description", "default")
+_BOUNDS = {
+    "string": ("minLength", "maxLength"),
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+    "array": ("minItems", "maxItems"),
+}
+MOST_CHOICES = 500
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 Schema = dict[str, Any]
@@ -103,9 +101,10 @@ def _union(node: Schema, branches: list[Schema]) -> Schema:
 
 def _plain(node: Schema, root: Schema, inside: tuple[str, ...]) -> Schema:
     result: Schema = {"type": _type_of(node)}
-    result |= {key: node[key] for key in _KEPT if node.get(key) is not None}
+    kept = (*_KEPT, *_BOUNDS.get(result["type"], ()))
+    result |= {key: node[key] for key in kept if node.get(key) is not None}
     values = node.get("enum", [node["const"]] if "const" in node else [])
-    if values and all(_type_name(value) == result["type"] for value in values):
+    if 0 < len(values) <= MOST_CHOICES and all(_type_name(value) == result["type"] for value in values):
         result["enum"] = list(values)
     if result["type"] == "integer":
         _close_bounds(node, result)

@@ -1,36 +1,41 @@
 """Judges a reply: what may be used as a completion, what has to be asked for again."""
 
-import re
 from collections.abc import Sequence
 
 from agent.messages import Message, ToolCall
 from agent.models import Completion, ModelError, Request
 from agent.models.accumulate import RawCall, Reply
+from agent.models.history import call_count, next_id
 from agent.models.leaks import leaks, recover
-from agent.models.wire import call_count
+from agent.text import one_line
 
 __all__ = ["to_completion"]
 
 DEGENERATE = 8
 """So many times one character and nothing else is a malfunction, not an answer."""
+_LENGTH = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"})
+_ORDINARY = frozenset({None, "stop", "tool_calls", "function_call"})
 
 
 def to_completion(reply: Reply, request: Request, *, request_id: str = "") -> Completion:
     """The whole reply to `request`, with ids of tool calls that are unique in its conversation.
 
     Raises:
-        ModelError: `empty` if nothing usable was said, `filtered` if the provider's filter cut it.
+        ModelError: `empty` if nothing usable was said, `starved` if reasoning took all of the cap, `filtered` if the
+            provider's filter cut it.
     """
     if reply.finish_reason == "content_filter":
         message, hint = "the provider's content filter cut the reply", "reword the request"
         raise ModelError("filtered", message, hint=hint, usage=reply.usage)
-    if reply.finish_reason == "length":
+    if _is_cut(reply, request):
         return _cut(reply, request_id)
     content, reasoning, calls, note = reply.content, reply.reasoning, reply.calls, ""
     if not calls:
         content, reasoning, calls, note = _recovered(reply, request)
     if not calls and _says_nothing(content):
         raise _empty(_emptiness(reply), reply)
+    if reply.finish_reason not in _ORDINARY:
+        note = "; ".join(filter(None, [note, f"the reply ended for `{one_line(reply.finish_reason or '', 60)}`"]))
     return Completion(
         message=Message(
             role="assistant",
@@ -46,12 +51,20 @@ def to_completion(reply: Reply, request: Request, *, request_id: str = "") -> Co
     )
 
 
+def _is_cut(reply: Reply, request: Request) -> bool:
+    """Whether the cap cut the reply: hosts have several words for it, and some say nothing but the tokens."""
+    if reply.finish_reason is None:
+        return reply.usage is not None and reply.usage.completion >= request.max_tokens
+    return reply.finish_reason.lower() in _LENGTH
+
+
 def _cut(reply: Reply, request_id: str) -> Completion:
     """A reply that reached the cap; its tool calls may be cut anywhere and are never carried out."""
     dropped = len(reply.calls)
     note = "the reply was cut at its cap of output tokens"
     if not dropped and _says_nothing(reply.content):
-        raise _empty(f"{note} before it said anything", reply, hint="allow more output tokens, or less thinking")
+        hint = "allow more output tokens with `--max-output`, or set `thinking` to `disabled`"
+        raise ModelError("starved", f"{note} before it said anything", hint=hint, retryable=True, usage=reply.usage)
     if leaks(reply.content):
         raise _empty(f"{note} inside a broken tool call", reply, hint="allow more output tokens")
     note += f"; {dropped} tool call{'s' * (dropped > 1)} dropped" if dropped else ""
@@ -82,11 +95,9 @@ def _numbered(calls: Sequence[RawCall], request: Request) -> tuple[ToolCall, ...
     number = call_count(request.messages)
     numbered: list[ToolCall] = []
     for call in calls:
-        stem = "functions." + (re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "unknown")
-        while f"{stem}:{number}" in taken:
-            number += 1
-        numbered.append(ToolCall(id=f"{stem}:{number}", name=call.name, arguments=_whole(call.arguments)))
-        number += 1
+        call_id = next_id(call.name, taken, number + len(numbered))
+        taken.add(call_id)
+        numbered.append(ToolCall(id=call_id, name=call.name, arguments=_whole(call.arguments)))
     return tuple(numbered)
 
 
@@ -111,4 +122,4 @@ def _empty(message: str, reply: Reply, *, hint: str = "") -> ModelError:
 
 
 def _stop_reason(finish_reason: str | None) -> str:
-    return "stop" if finish_reason in (None, "tool_calls", "function_call") else finish_reason
+    return "stop" if finish_reason is None or finish_reason in _ORDINARY else one_line(finish_reason, 60)

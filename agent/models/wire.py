@@ -2,16 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from agent.messages import Message, ToolCall
+from agent.models.accumulate import REASONING_KEYS
+from agent.models.history import repaired
 from agent.models.schema import TOOL_NAME
 from agent.text import tokens
 
-__all__ = ["adjacent", "call_count", "estimate_tokens", "messages_to_wire"]
+__all__ = ["NO_OUTPUT", "Wire", "estimate_tokens", "messages_to_wire", "sound_arguments"]
 
-INTERRUPTED = "The call was interrupted; nothing is known of its result."
 NO_OUTPUT = "(no output)"
 
 Wire = dict[str, Any]
@@ -27,38 +28,13 @@ def messages_to_wire(messages: Sequence[Message], *, filler: str | None = None) 
         messages: the conversation.
         filler: the reasoning to send with tool calls that came without any; None sends none.
     """
-    projected = (_to_wire(message, filler) for message in adjacent(messages))
+    projected = (_to_wire(message, filler) for message in repaired(messages))
     return [message for message in projected if message is not None]
-
-
-def adjacent(messages: Iterable[Message]) -> list[Message]:
-    """The conversation with each tool result right after its call: missing ones made up, strays and doubles dropped."""
-    messages = list(messages)
-    results: dict[str | None, Message] = {}
-    for message in messages:
-        if message.role == "tool":
-            results.setdefault(message.tool_call_id, message)
-    ordered: list[Message] = []
-    for message in messages:
-        if message.role == "tool":
-            continue
-        ordered.append(message)
-        ordered += [results.get(call.id) or _interrupted(call) for call in message.tool_calls]
-    return ordered
-
-
-def call_count(messages: Iterable[Message]) -> int:
-    """How many tool calls the conversation holds: the number of the next one."""
-    return sum(len(message.tool_calls) for message in messages)
 
 
 def estimate_tokens(body: object) -> int:
     """A rough count of the tokens of a JSON value: a quarter of its ASCII characters, and each other one."""
     return tokens(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
-
-
-def _interrupted(call: ToolCall) -> Message:
-    return Message(role="tool", tool_call_id=call.id, content=INTERRUPTED)
 
 
 def _to_wire(message: Message, filler: str | None) -> Wire | None:
@@ -84,7 +60,7 @@ def _reasoning(message: Message, filler: str | None) -> Wire:
     text = _encodable(text)
     if message.reasoning_key == "reasoning_details":
         return {"reasoning_details": [{"type": "reasoning.text", "text": text}]}
-    return {message.reasoning_key: text}
+    return {message.reasoning_key if message.reasoning_key in REASONING_KEYS else REASONING_KEYS[0]: text}
 
 
 def _call_to_wire(call: ToolCall) -> Wire:
@@ -94,12 +70,13 @@ def _call_to_wire(call: ToolCall) -> Wire:
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": name, "arguments": _arguments(_encodable(call.arguments))},
+        "function": {"name": name, "arguments": sound_arguments(call.arguments)},
     }
 
 
-def _arguments(text: str) -> str:
+def sound_arguments(text: str) -> str:
     """The text if it is a JSON object, else an empty one: one bad call must not spoil every later request."""
+    text = _encodable(text)
     if isinstance(_parsed(text, strict=True), dict):
         return text
     value = _parsed(text, strict=False)
@@ -107,10 +84,13 @@ def _arguments(text: str) -> str:
 
 
 def _parsed(text: str, *, strict: bool) -> object:
+    """The value of `text`, or None: also for what some parsers refuse, as halves of surrogate pairs in escapes."""
     try:
-        return json.loads(text, strict=strict, parse_constant=_no_constant)
+        value = json.loads(text, strict=strict, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
+    return value
 
 
 def _no_constant(name: str) -> object:

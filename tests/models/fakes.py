@@ -4,9 +4,23 @@ import contextlib
 import json
 import socket
 import threading
+from dataclasses import replace
 
 from agent.messages import Message
 from agent.models import Request, ToolSpec
+from agent.models.server import ScriptedServer
+
+
+class TextServer(ScriptedServer):
+    """May cease to take tools; the calls of its script are then said in text."""
+
+    refuse_after = None
+    """How many requests with tools are taken."""
+
+    def answer(self, headers, text, **more):
+        if "tools" in json.loads(text) and self.refuse_after is not None and len(self.requests) >= self.refuse_after:
+            self.gateway = replace(self.gateway, refuse=("tools",))
+        return super().answer(headers, text, **more)
 
 
 class RawServer:

@@ -36,6 +36,20 @@ def test_each_shape_of_error_becomes_one_line(body, line):
     assert error(400, body, IDS.items()).message == f"{line} (request req-1, task task-2)"
 
 
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"error": {"message": "no", "param": "tools"}}, "tools"),
+        ({"detail": [{"type": "extra_forbidden", "loc": ["body", "tools", 0], "msg": "Extra inputs"}]}, "tools.0"),
+        ({"errors": [{"loc": ["tools"], "msg": "no"}]}, "tools"),
+        ({"detail": "no"}, ""),
+        ({"detail": [{"loc": "body", "msg": "no"}]}, ""),
+    ],
+)
+def test_the_field_that_is_complained_of_is_found(body, param):
+    assert fault_from(422, json.dumps(body), {}, now=0.0).param == param
+
+
 CLASSES = [
     (400, "invalid_request_error", "invalid temperature", "refused", False),
     (400, "content_filter", "The request was rejected because it was considered high risk", "filtered", False),

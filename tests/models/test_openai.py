@@ -1,18 +1,22 @@
 """The client against a scripted server: what is sent, what comes back."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from agent.errors import UsageProblem
+from agent.live import Said, ignore
 from agent.messages import Message, ToolCall, Usage
 from agent.models import ModelError, ToolSpec
+from agent.models.memory import Memory
 from agent.models.openai import Endpoint, OpenAIModel
 from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
-from tests.models.fakes import ASK, delta, http, stream
+from tests.models.fakes import ASK, TextServer, delta, http, stream
 
 FILE = "def café():\n    return '\U0001f600'\n" * 40
 TWO_TURNS = (
@@ -30,8 +34,19 @@ def answered(request, completion, *results):
     return replace(request, messages=(*request.messages, completion.message, *told))
 
 
-def talk(server, **settings):
-    return OpenAIModel(Endpoint(**{"base_url": server.base_url, "model": "kimi-k2.6", "key": "sk-secret"} | settings))
+def talk(server, memory=None, observe=ignore, **settings):
+    endpoint = Endpoint(**{"base_url": server.base_url, "model": "kimi-k2.6", "key": "sk-secret"} | settings)
+    return OpenAIModel(endpoint, memory=memory, observe=observe)
+
+
+def insist(model, request):
+    """The reply, asked for again each time the client has learned how to."""
+    while True:
+        try:
+            return model.complete(request)
+        except ModelError as error:
+            if not error.again:
+                raise
 
 
 def test_importing_the_client_imports_no_sdk():
@@ -194,6 +209,7 @@ def test_the_cap_goes_by_its_other_name_but_is_never_left_out():
     with ScriptedServer(Script(replies=TWO_TURNS), refuse=("max_completion_tokens",)) as server, talk(server) as model:
         model.complete(ASK)
     assert [request.body.get("max_tokens") for request in server.requests] == [None, 32_768]
+    assert "max_completion_tokens" not in server.requests[1].body
     refuse = ("max_completion_tokens", "max_tokens")
     with ScriptedServer(Script(replies=TWO_TURNS), refuse=refuse) as server, talk(server) as model:
         with pytest.raises(ModelError, match="unknown field: max_tokens"):
@@ -201,30 +217,165 @@ def test_the_cap_goes_by_its_other_name_but_is_never_left_out():
         assert len(server.requests) == 2
 
 
-def test_a_needed_field_that_is_refused_ends_the_call():
-    with ScriptedServer(Script(replies=TWO_TURNS), refuse=("tools",)) as server, talk(server) as model:
+TOOLS_REFUSED = ("tools",)
+
+
+def test_without_tools_the_conversation_goes_on_in_text():
+    news = []
+    with (
+        TextServer(Script(replies=TWO_TURNS), refuse=TOOLS_REFUSED) as server,
+        talk(server, observe=news.append) as model,
+    ):
+        with pytest.raises(ModelError) as caught:
+            model.complete(ASK)
+        assert (caught.value.again, caught.value.billed) == (True, False)
+        first = model.complete(ASK)
+        last = model.complete(answered(ASK, first, "1 file written"))
+    made = first.message.tool_calls[0]
+    assert (first.message.content, made.id, made.name) == ("I write it.", "functions.write_file:0", "write_file")
+    assert json.loads(made.arguments) == {"path": "a.py", "content": FILE}
+    assert (first.stop_reason, last.message.content) == ("tool_calls", "Done.")
+    assert ["tools" in request.body for request in server.requests] == [True, False, False]
+    assert [each.text for each in news if isinstance(each, Said)] == [
+        "the endpoint takes no tools: they are called in text from here on"
+    ]
+
+
+@pytest.mark.parametrize("refused_at", [0, 1, 2])
+def test_a_conversation_can_change_to_text_at_any_turn(refused_at):
+    replies = (TWO_TURNS[0], say("", call("write_file", path="b.py", content="")), say("Done."))
+    request, server = ASK, TextServer(Script(replies=replies))
+    server.refuse_after = refused_at
+    with server, talk(server) as model:
+        for turn in range(3):
+            completion = insist(model, request)
+            if turn < 2:
+                request = answered(request, completion, "1 file written")
+    ids = [made.id for message in request.messages for made in message.tool_calls]
+    assert ids == ["functions.write_file:0", "functions.write_file:1"]
+    assert completion.message.content == "Done."
+    assert ["tools" in sent.body for sent in server.requests] == [True] * (refused_at + 1) + [False] * (3 - refused_at)
+    texts = [sent.body["messages"] for sent in server.requests if "tools" not in sent.body]
+    for shorter, longer in pairwise(texts):
+        assert longer[: len(shorter)] == shorter
+    assert not any("tool_calls" in message or message["role"] == "tool" for text in texts for message in text)
+
+
+def test_text_is_spoken_from_the_beginning_if_it_is_wanted():
+    with TextServer(Script(replies=TWO_TURNS)) as server, talk(server, protocol="text") as model:
+        assert model.complete(ASK).message.tool_calls
+    assert ["tools" in request.body for request in server.requests] == [False]
+
+
+def test_calls_in_text_are_told_as_calls_while_they_come_in():
+    news = []
+    with TextServer(Script(replies=TWO_TURNS)) as server, talk(server, protocol="text", observe=news.append) as model:
+        reply = model.complete(ASK).message
+    told = {name: "".join(each.text for each in news if each.channel == name) for name in ("answer", "call")}
+    assert told["answer"].strip() == reply.content
+    assert json.loads(told["call"])["arguments"] == json.loads(reply.tool_calls[0].arguments)
+
+
+def test_tools_that_are_insisted_on_and_refused_end_the_call():
+    with TextServer(Script(replies=TWO_TURNS), refuse=TOOLS_REFUSED) as server, talk(server, protocol="tools") as model:
         with pytest.raises(ModelError, match="unknown field: tools") as caught:
             model.complete(ASK)
-        assert (caught.value.kind, len(server.requests)) == ("refused", 1)
+        assert (caught.value.kind, caught.value.again, len(server.requests)) == ("refused", False, 1)
+
+
+def test_a_block_that_the_cap_cut_is_never_carried_out():
+    block = '```tool\n{"name": "write_file", "arguments": {"path": "a.py", "content": "one'
+    whole = '```tool\n{"name": "write_file", "arguments": {"path": "b.py", "content": ""}}\n```\n'
+    cut = ScriptedReply(say=f"I write it.\n{whole}{block}", finish_reason="length", once=False)
+    with TextServer(Script(replies=(cut,))) as server, talk(server, protocol="text") as model:
+        completion = model.complete(ASK)
+    assert (completion.stop_reason, completion.message.tool_calls) == ("length", ())
+    assert completion.message.content == "I write it."
+    assert "2 tool calls dropped" in completion.note
+
+
+def test_blocks_in_the_reasoning_are_no_calls():
+    block = '```tool\n{"name": "write_file", "arguments": {}}\n```'
+    script = Script(replies=(ScriptedReply(reasoning=f"Perhaps\n{block}", say="No."),))
+    with TextServer(script) as server, talk(server, protocol="text") as model:
+        assert model.complete(ASK).message.tool_calls == ()
+
+
+def test_what_is_reserved_for_is_what_is_sent():
+    with TextServer(Script(replies=TWO_TURNS), refuse=TOOLS_REFUSED) as server, talk(server) as model:
+        longer = answered(ASK, insist(model, ASK), "1 file written")
+        assert model.rendered(longer).form == "text"
+        model.complete(longer)
+        sent = server.requests[-1].body["messages"]
+        assert [message.content for message in model.rendered(longer).request.messages] == [
+            message["content"] for message in sent
+        ]
+
+
+def test_what_is_learned_is_kept_for_the_next_run(tmp_path):
+    refuse, news = ("stream_options", "tools"), []
+    with TextServer(Script(replies=TWO_TURNS), refuse=refuse) as server:
+        for _ in range(2):
+            with talk(server, memory=Memory(tmp_path / "endpoints.json"), observe=news.append) as model:
+                insist(model, ASK)
+        assert [each.text for each in news if isinstance(each, Said)] == [
+            "the endpoint takes no tools: they are called in text from here on",
+            "the endpoint took no tools when it was last asked: they are called in text",
+        ]
+        sent = [sorted({"stream_options", "tools"} & set(request.body)) for request in server.requests]
+        assert sent == [["stream_options", "tools"], ["tools"], [], []]
+        forced = talk(server, memory=Memory(tmp_path / "endpoints.json"), protocol="tools")
+        with forced as model, pytest.raises(ModelError, match="unknown field: tools"):
+            model.complete(ASK)
+
+
+def test_what_did_not_lead_to_a_reply_is_not_kept(tmp_path):
+    memory = Memory(tmp_path / "endpoints.json")
+    script = Script(replies=(ScriptedReply(status=401), *TWO_TURNS))
+    with ScriptedServer(script, refuse=("stream_options",)) as server, talk(server, memory=memory) as model:
+        with pytest.raises(ModelError, match="401"):
+            model.complete(ASK)
+        assert memory.recall(server.base_url, "kimi-k2.6") is None
+        model.complete(ASK)
+        assert memory.recall(server.base_url, "kimi-k2.6").refused == {"stream_options"}
+
+
+MISSING = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
+UNREASONED = http(
+    json.dumps({"error": {"type": "invalid_request_error", "message": MISSING}}), status="400 Bad Request"
+)
 
 
 def test_reasoning_that_was_not_received_is_made_up_only_if_the_api_insists(raw):
-    missing = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
-    body = f'{{"error": {{"type": "invalid_request_error", "message": "{missing}"}}}}'
-    refused = http(body, status="400 Bad Request")
-    server, model = raw(refused, refused, stream(delta("stop", content="ok")))
+    server, model = raw(UNREASONED, UNREASONED, UNREASONED, stream(delta("stop", content="ok")))
     made = ToolCall(id="a", name="write_file", arguments="{}")
     told = (Message(role="assistant", tool_calls=(made,)), Message(role="tool", tool_call_id="a", content="x"))
-    assert model.complete(replace(ASK, messages=(*ASK.messages, *told))).message.content == "ok"
-    assert [body["messages"][2].get("reasoning_content") for body in server.bodies] == [None, "", " "]
+    assert insist(model, replace(ASK, messages=(*ASK.messages, *told))).message.content == "ok"
+    assert [body["messages"][2].get("reasoning_content") for body in server.bodies] == [None, "", " ", " "]
+    assert [body.get("thinking") for body in server.bodies] == [None, None, None, {"type": "disabled"}]
+
+
+def test_an_api_that_nothing_satisfies_is_not_asked_for_ever(raw):
+    server, model = raw(UNREASONED)
+    with pytest.raises(ModelError, match="reasoning_content is missing") as caught:
+        insist(model, ASK)
+    assert (caught.value.kind, len(server.requests)) == ("refused", 4)
 
 
 def test_reasoning_is_sent_back_or_the_server_complains():
     with ScriptedServer(Script(replies=TWO_TURNS)) as server, talk(server) as model:
         first = model.complete(ASK)
         forgetful = replace(first, message=replace(first.message, reasoning=None))
-        model.complete(answered(ASK, forgetful, "1 file written"))
+        insist(model, answered(ASK, forgetful, "1 file written"))
     assert len(server.requests) == 3, "the request without reasoning was refused, the one with a filler taken"
+
+
+@pytest.mark.parametrize("thinking", [None, {"type": "enabled", "keep": "all"}])
+def test_a_reply_without_reasoning_can_be_asked_for(thinking):
+    with ScriptedServer(Script(replies=TWO_TURNS)) as server, talk(server, thinking=thinking) as model:
+        model.complete(replace(ASK, think=False))
+        model.complete(ASK)
+    assert [request.body.get("thinking") for request in server.requests] == [{"type": "disabled"}, thinking]
 
 
 def test_the_cap_shrinks_to_what_the_context_leaves():

@@ -38,6 +38,10 @@ def test_what_cannot_succeed_is_not_tried_again():
     assert delay(ModelError("quota", "no credit"), 1, random=full) is None
 
 
+def test_what_the_client_learned_from_is_sent_again_at_once_however_often():
+    assert delay(ModelError("refused", "no tools", retryable=True, again=True), 99, random=full, remaining=0.0) == 0.0
+
+
 def test_a_server_that_asks_for_more_gets_more_even_past_the_cap():
     assert delay(ModelError("rate_limited", "", retryable=True, retry_after=90), 1, random=full) == 90
 

@@ -32,6 +32,19 @@ TABLE = {
         {"type": "string", "pattern": "x", "format": "uri", "examples": ["a"], "$comment": "c", "minLength": 1},
         {"type": "string", "minLength": 1},
     ),
+    "bounds of another type are dropped": (
+        {"type": "boolean", "minLength": 1, "minimum": 0, "maxItems": 2},
+        {"type": "boolean"},
+    ),
+    "bounds of the type stay": (
+        {"type": "array", "items": {"type": "number", "maximum": 1.5, "minLength": 1}, "minItems": 1, "maximum": 9},
+        {"type": "array", "items": {"type": "number", "maximum": 1.5}, "minItems": 1},
+    ),
+    "an enum that is too long is dropped": ({"enum": list(range(501))}, {"type": "integer"}),
+    "references to other properties are inlined": (
+        {"properties": {"a": {"type": "integer"}, "b": {"$ref": "#/properties/x/properties/a", "description": "d"}}},
+        {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer", "description": "d"}}},
+    ),
     "exclusive bounds of integers are closed": (
         {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9},
         {"type": "integer", "minimum": 1, "maximum": 8},

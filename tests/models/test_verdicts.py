@@ -56,6 +56,33 @@ def test_calls_decide_the_stop_reason(finish_reason):
     assert completion.message.tool_calls[0].arguments == '{"path": "a"}'
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "note"),
+    [
+        ("repetition_truncation", "the reply ended for `repetition_truncation`"),
+        ("a\x1b[2Jb\n" + "x" * 99, f"the reply ended for `a\\u{{1b}}[2Jb {'x' * 47}…`"),
+        ("stop", ""),
+        (None, ""),
+    ],
+)
+def test_an_odd_reason_is_noted_whatever_becomes_of_the_reply(finish_reason, note):
+    assert judge(calls=(CALL,), finish_reason=finish_reason).note == note
+    assert judge(content="Hi", finish_reason=finish_reason).note == note
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "MAX_TOKENS", "max_output_tokens", "model_length"])
+def test_a_reply_that_was_cut_is_cut_in_any_words(finish_reason):
+    completion = judge(content="Writing", calls=(CALL,), finish_reason=finish_reason)
+    assert (completion.stop_reason, completion.message.tool_calls) == ("length", ())
+
+
+def test_a_reply_without_a_reason_that_fills_the_cap_was_cut():
+    full = replace(ASK, max_tokens=USAGE.completion)
+    assert judge(full, content="Writing", calls=(CALL,)).stop_reason == "length"
+    assert judge(replace(full, max_tokens=USAGE.completion + 1), calls=(CALL,)).stop_reason == "tool_calls"
+    assert judge(full, calls=(CALL,), finish_reason="tool_calls").stop_reason == "tool_calls"
+
+
 def test_missing_arguments_are_an_empty_object():
     assert judge(calls=(replace(CALL, arguments=""),)).message.tool_calls[0].arguments == "{}"
 
@@ -82,7 +109,6 @@ def test_a_cut_reply_of_nothing_but_calls_is_still_a_reply():
         {},
         {"content": " \n", "finish_reason": "stop"},
         {"reasoning": "I think and think", "finish_reason": "stop"},
-        {"reasoning": "I think and think", "finish_reason": "length"},
         {"content": "!" * 50},
         {"content": "! " * 50},
         {"reasoning": "!" * 50},
@@ -91,6 +117,13 @@ def test_a_cut_reply_of_nothing_but_calls_is_still_a_reply():
 def test_a_reply_that_says_nothing_is_worth_another_try(fields):
     error = refusal(**fields)
     assert (error.kind, error.retryable, error.usage) == ("empty", True, USAGE)
+
+
+@pytest.mark.parametrize("reasoning", ["I think and think", None])
+def test_a_reply_whose_cap_was_used_up_before_it_said_anything_is_starved(reasoning):
+    error = refusal(reasoning=reasoning, finish_reason="length")
+    assert (error.kind, error.retryable, error.usage) == ("starved", True, USAGE)
+    assert "--max-output" in error.hint
 
 
 def test_a_short_answer_is_an_answer():
