@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from agent.compaction import Compactor
 from agent.errors import GreenwardError, ModelProblem, ProviderRefused, UsageProblem
 from agent.events import BudgetExhausted, CallFailed, Event, ModelReplied
 from agent.ledger import Refused, reserve
@@ -32,6 +33,7 @@ class Asker:
     delay: Callable[[ModelError, int, float], float | None]
     """Seconds until the next attempt after this many failures in a row, with this many left; None: there is none."""
     sleep: Callable[[float], None]
+    compactor: Compactor
     rendered: Callable[[Request], Rendered] = as_it_is
     """What a request comes to on the wire: that is what is reserved for."""
     clock: Callable[[], float] = time.monotonic
@@ -46,6 +48,9 @@ class Asker:
         """
         began = self.clock()
         self.sleep(state.wait)
+        if self.compactor.due(state) and (compacted := self.compactor.compact(state)):
+            yield compacted
+            return
         request = _request(state, self.tools)
         rendered = self.rendered(request)
         reservation = reserve(state, rendered.request, rendered.form)
@@ -60,7 +65,7 @@ class Asker:
             wait = self.delay(error, state.failures + 1, left)
             yield CallFailed(error=error.kind, message=error.message, billed=error.billed, usage=error.usage, wait=wait)
             if error.kind == "overflow":
-                yield BudgetExhausted(reason=f"the conversation does not fit the model's context: {error.message}")
+                yield self._overflow(state, error)
             elif wait is None:
                 raise _final(error, state.started.run_id, left) from error
             return
@@ -72,6 +77,12 @@ class Asker:
             note=reply.note,
             form=rendered.form,
         )
+
+    def _overflow(self, state: RunState, error: ModelError) -> Event:
+        """Room for one more try, if there is any to be had, and none was made for the same reason just before."""
+        compacted = None if state.overflowed else self.compactor.compact(replace(state, overflowed=1))
+        reason = f"the conversation does not fit the model's context: {error.message}"
+        return compacted or BudgetExhausted(reason=reason)
 
 
 def _request(state: RunState, tools: tuple[ToolSpec, ...]) -> Request:

@@ -21,6 +21,7 @@ __all__ = [
     "CallFailed",
     "CallReserved",
     "Committed",
+    "Compacted",
     "Continued",
     "Effect",
     "EnvironmentPrepared",
@@ -38,6 +39,7 @@ __all__ = [
     "RunStarted",
     "Say",
     "SessionStarted",
+    "Shortened",
     "TestRun",
     "TestsFinished",
     "ToolReturned",
@@ -78,6 +80,9 @@ class Say(StrEnum):
     TRUNCATED = "truncated"
     CONTINUE = "continue"
     HINT = "hint"
+    STUCK = "stuck"
+    RETURNED = "returned"
+    COMPACTED = "compacted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +223,8 @@ class Prompted:
     kind: Literal["prompted"] = "prompted"
     about: Say
     messages: tuple[Message, ...]
+    tree: str = ""
+    """Where the work was put back to, if it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +235,8 @@ class CallReserved:
     dollars: float
     tokens: int
     max_tokens: int
+    estimate: int = 0
+    """Tokens of the prompt by a rough count, which the usage will put right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +279,27 @@ class ToolReturned:
     is_error: bool
     tree: str
     effect: Effect | None = None
+    repeats: str = ""
+    """The id of the call whose answer still held, so that this one was not carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortened:
+    """The message at `index` of the conversation, with what was bulky in it put aside."""
+
+    index: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """The conversation had grown too long for the model's context: old, bulky parts gave way to pointers."""
+
+    kind: Literal["compacted"] = "compacted"
+    shortened: tuple[Shortened, ...]
+    before: int
+    """Tokens of the next request, as estimated."""
+    after: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +365,7 @@ Event = Annotated[
     | CallFailed
     | ModelReplied
     | ToolReturned
+    | Compacted
     | TestsFinished
     | VerdictReached
     | Committed

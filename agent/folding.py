@@ -6,10 +6,12 @@ from dataclasses import replace
 from agent import events as e
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
+from agent.habits import DEMAND, IDLE_DEMAND, IDLE_END, REPEATS_END, RETURN
 from agent.journal import Entry
-from agent.messages import Message
+from agent.messages import Message, ToolCall
+from agent.reopened import continued, decided, planned, reopened
 from agent.state import Iteration, Phase, RunState
-from agent.task import Limits, Plan
+from agent.task import Limits
 from agent.testreport import TestReport
 from agent.verdict import VerdictKind
 
@@ -17,6 +19,8 @@ __all__ = ["apply", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
+SAFE = 0.9
+"""Of a context that was too small: tokens are estimated here and counted there."""
 _BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued)
 """What a user does in their own time: the clock of the budget stands still until then."""
 
@@ -43,7 +47,7 @@ def fold(entries: Iterable[Entry]) -> RunState:
         say=Say.PLAN,
     )
     if task.plan is not None:
-        state = replace(_planned(state, task.plan), approved=True, plan_changed=True)
+        state = replace(planned(state, task.plan), approved=True, plan_changed=True)
     for entry in iterator:
         state = apply(state, entry)
     return state
@@ -65,22 +69,25 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
         case e.LimitsChanged(limits=limits):
             return _limited(state, limits)
         case e.PlanApproved() | e.PlanWithheld():
-            return _decided(state, event)
+            return decided(state, event)
         case e.HintGiven(text=text):
             told = f"{state.hint}\n\n{text}" if state.hint else text
-            return replace(_reopened(state), hint=told, nudges=0)
+            return replace(reopened(state), hint=told, nudges=0)
         case e.Continued():
-            return _continued(state, event)
+            return continued(state, event)
         case e.EnvironmentPrepared():
             return replace(state, environment=event)
         case e.BaselineMeasured():
             return _measured(state, event.report)
         case e.Prompted():
-            return replace(state, messages=state.messages + event.messages, say=None, hint="")
+            tree = event.tree or state.tree
+            return replace(state, messages=state.messages + event.messages, say=None, hint="", remarks=(), tree=tree)
         case e.CallReserved() | e.CallFailed() | e.ModelReplied():
             return _called(state, event)
         case e.ToolReturned():
             return _tool_returned(state, event)
+        case e.Compacted():
+            return _compacted(state, event)
         case e.TestsFinished():
             return replace(_tested(state, event.report, event.tree), say=Say.RESULTS)
         case e.VerdictReached():
@@ -111,16 +118,24 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
                 spent = spent.settling(state.reserved, event.usage, state.started.prices)
             elif not event.billed:
                 spent = spent.releasing(state.reserved)
-            starved = state.starved + (event.error == "starved")
-            failures, wait = state.failures + 1, event.wait or 0.0
-            return replace(state, spent=spent, reserved=None, failures=failures, starved=starved, wait=wait)
+            return replace(
+                state,
+                spent=spent,
+                reserved=None,
+                failures=state.failures + 1,
+                starved=state.starved + (event.error == "starved"),
+                wait=event.wait or 0.0,
+                overflowed=state.reserved.max_tokens if state.reserved and event.error == "overflow" else 0,
+            )
         case e.ModelReplied():
             return _replied(state, event)
 
 
 def _replied(state: RunState, event: e.ModelReplied) -> RunState:
-    spent, prefix, form = state.spent, state.prefix, state.prefix_form
+    spent, prefix, form, density = state.spent, state.prefix, state.prefix_form, state.density
     if event.usage is not None:
+        if state.reserved and state.reserved.estimate:
+            density = max(1.0, event.usage.prompt / state.reserved.estimate)
         prefix, form = (len(state.messages), event.usage.prompt), event.form
         spent = spent.settling(state.reserved, event.usage, state.started.prices)
     state = replace(
@@ -128,10 +143,12 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         spent=spent,
         prefix=prefix,
         prefix_form=form,
+        density=density,
         reserved=None,
         failures=0,
         starved=0,
         wait=0.0,
+        overflowed=0,
         messages=(*state.messages, event.message),
         pending=event.message.tool_calls,
     )
@@ -155,14 +172,26 @@ def _turn_ended(state: RunState, stop_reason: str) -> RunState:
 def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
     answer = Message(role="tool", content=event.content, tool_call_id=event.call_id)
     nudges = state.nudges if isinstance(event.effect, e.Finish) else 0
+    call = state.pending[0] if state.pending else ToolCall(id=event.call_id, name=event.name, arguments="{}")
+    habits = state.habits.after(call, event, before=state.tree, turn=state.spent.calls)
     state = replace(
-        state, messages=(*state.messages, answer), pending=state.pending[1:], tree=event.tree, nudges=nudges
+        state,
+        messages=(*state.messages, answer),
+        pending=state.pending[1:],
+        tree=event.tree,
+        nudges=nudges,
+        habits=habits,
     )
+    return _in_circles(_effected(state, event))
+
+
+def _effected(state: RunState, event: e.ToolReturned) -> RunState:
+    """The state after a call, beside its answer."""
     match event.effect:
         case None:
             return state
         case e.Planned(plan=plan):
-            return _planned(state, plan)
+            return planned(state, plan)
         case e.TestRun(report=report, full=full):
             return _tested(state, report, event.tree) if full else state
         case e.Unsealed():
@@ -171,6 +200,48 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
             return replace(state, closing=(Outcome.BLOCKED, reason))
         case e.Finish():  # pragma: no branch - mypy knows that nothing else is left
             return _finish(state)
+
+
+def _in_circles(state: RunState) -> RunState:
+    """A model that gets nowhere is told so, then put back to the best tree, and at last given up."""
+    repeats, idle = state.habits.repeats, state.habits.idle
+    if state.closing:
+        return state
+    if repeats >= REPEATS_END:
+        return replace(state, closing=(Outcome.FAILED, f"no progress: {repeats} calls in a row brought nothing new"))
+    if idle >= IDLE_END:
+        return replace(state, closing=(Outcome.FAILED, f"no progress: {idle} calls in a row changed nothing"))
+    remark = {DEMAND: Say.STUCK, RETURN: Say.RETURNED}.get(repeats)
+    if idle == IDLE_DEMAND:
+        remark = Say.STUCK
+    if remark is None or remark in state.remarks:
+        return state
+    return replace(state, remarks=(*state.remarks, remark))
+
+
+def _ceiling(state: RunState, event: e.Compacted) -> int:
+    """What is known of the context once the server has refused a conversation: less than that, by a rough count."""
+    if not state.overflowed:
+        return state.ceiling
+    return int(SAFE * min(state.context, event.before + state.overflowed))
+
+
+def _compacted(state: RunState, event: e.Compacted) -> RunState:
+    """The conversation with parts of it put aside. Its billed part costs no more than it did, but for the pointers."""
+    messages = list(state.messages)
+    for shortened in event.shortened:
+        messages[shortened.index] = shortened.message
+    billed, tokens = state.prefix
+    pointers = sum(each.message.size for each in event.shortened if each.index < billed)
+    habits = replace(state.habits, made=(), answers=frozenset())
+    return replace(
+        state,
+        messages=tuple(messages),
+        prefix=(billed, tokens + pointers),
+        habits=habits,
+        ceiling=_ceiling(state, event),
+        remarks=(*state.remarks, Say.COMPACTED),
+    )
 
 
 def _finish(state: RunState) -> RunState:
@@ -252,78 +323,8 @@ def _limited(state: RunState, limits: Limits) -> RunState:
     state = replace(state, started=replace(state.started, limits=limits))
     if ended is not Outcome.OUT_OF_BUDGET:
         return state
-    state = _reopened(state)
+    state = reopened(state)
     return _after(last, state) if short and last is not None and not state.uncommitted else state
-
-
-def _reopened(state: RunState) -> RunState:
-    """The state of a run that goes on although it ended, or was about to; the branch may have been taken back."""
-    end = state.finished
-    if end is None:
-        return replace(state, closing=None)
-    best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
-    returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
-    return replace(state, finished=None, closing=None, iterations=state.iterations + returned)
-
-
-def _planned(state: RunState, plan: Plan) -> RunState:
-    """There is a plan: the work begins, under `new` with the tests."""
-    new = state.started.task.mode == "new"
-    return replace(state, plan=plan, phase=Phase.TESTS if new else Phase.CODE, say=Say.TESTS if new else Say.CODE)
-
-
-def _decided(state: RunState, event: e.PlanApproved | e.PlanWithheld) -> RunState:
-    """The user approved a plan, or did not."""
-    if isinstance(event, e.PlanWithheld):
-        return replace(state, closing=(Outcome.PLANNED, event.reason))
-    if event.plan == state.plan:
-        return replace(_reopened(state), approved=True)
-    state = _without_pending(_reopened(state), "the user changed the plan")
-    return replace(state, plan=event.plan, approved=True, plan_changed=True)
-
-
-def _without_pending(state: RunState, why: str) -> RunState:
-    """With an answer to each call that was not carried out, as every call needs one."""
-    answers = tuple(
-        Message(role="tool", content=f"Not carried out: {why}.", tool_call_id=call.id) for call in state.pending
-    )
-    return replace(state, messages=state.messages + answers, pending=())
-
-
-def _continued(state: RunState, event: e.Continued) -> RunState:
-    """The start of the work on a further request: the result so far is its base, and what passes there has to stay."""
-    end, task = state.finished, state.started.task
-    if end is None:
-        raise DamagedRun("the journal asks for more of a run that has not ended", hint="its file was changed")
-    judged = state.verdict is not None and state.verdict.tree == end.tree and state.verdict.report is not None
-    further = replace(
-        task,
-        mode="change",
-        request=event.request,
-        base_commit=end.commit,
-        base_tree=end.tree,
-        settings_tree=task.settings_tree or task.base_tree,
-        test=task.test or (state.environment.test if state.environment else None),
-        test_policy="additive",
-        allow_test_changes=event.allow_test_changes,
-        plan=None,
-    )
-    return RunState(
-        started=replace(state.started, task=further, limits=event.limits),
-        root_commit=state.root_commit,
-        root_tree=state.root_tree,
-        tree=end.tree,
-        witness_tree=end.tree,
-        at=state.at,
-        worked_at=state.worked_at,
-        baseline=state.verdict.report if judged and state.verdict else None,
-        earlier_plans=(*state.earlier_plans, state.plan) if state.plan else state.earlier_plans,
-        messages=_without_pending(state, "the run had ended").messages,
-        say=Say.CONTINUE,
-        spent=state.spent,
-        prefix=state.prefix,
-        prefix_form=state.prefix_form,
-    )
 
 
 def _tests_written(state: RunState, report: TestReport, tree: str) -> RunState:

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent import events as e
 from agent.bench import Bench, after_build
 from agent.edits import Edit
-from agent.messages import ToolResult
+from agent.messages import ToolCall, ToolResult
 from agent.place import Place, kept_closed
 from agent.state import Phase, RunState
 from agent.task import Plan
@@ -31,11 +31,19 @@ from agent.tools.toolbox import Toolbox
 from agent.workspace import Workspace
 from sandbox import Command, Execution, SetupFailed
 
-__all__ = ["Hands", "RunHands"]
+__all__ = ["Hands", "RunHands", "keep"]
 
 ID_LENGTH = 16
 LOG_LIMIT = 3_000
 """Characters that the model is shown of a setup that failed."""
+
+
+def keep(artifacts: Path, content: bytes) -> str:
+    """Store `content` in the directory `artifacts`, and return the id by which `read_output` finds it."""
+    artifact = hashlib.sha256(content).hexdigest()[:ID_LENGTH]
+    artifacts.mkdir(mode=0o700, exist_ok=True)
+    (artifacts / artifact).write_bytes(content)
+    return artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +89,7 @@ class RunHands:
         return self.bench.run(self.state, tree, tuple(selection)), tree
 
     def keep(self, content: bytes) -> str:
-        artifact = hashlib.sha256(content).hexdigest()[:ID_LENGTH]
-        self.artifacts.mkdir(mode=0o700, exist_ok=True)
-        (self.artifacts / artifact).write_bytes(content)
-        return artifact
+        return keep(self.artifacts, content)
 
     def kept(self, artifact: str) -> bytes:
         if not artifact.isalnum() or not (self.artifacts / artifact).is_file():
@@ -104,6 +109,9 @@ class Hands:
     def call_tool(self, state: RunState) -> Iterator[e.Event]:
         """Carry out the first pending call; a tree that it changed is kept under a private ref."""
         call = state.pending[0]
+        if earlier := state.habits.answered_by(call, state.tree):
+            yield _answered(state, call, earlier)
+            return
         hands = RunHands(
             state=state, workspace=self.workspace, place=self.place, bench=self.bench, artifacts=self.artifacts
         )
@@ -141,6 +149,17 @@ class Hands:
             told = _not_installed("The plan is not taken. Its dependencies", error)
             return replace(outcome, result=ToolResult(content=told, is_error=True), effect=None)
         return outcome
+
+
+def _answered(state: RunState, call: ToolCall, earlier: str) -> e.ToolReturned:
+    """The answer to a call that was made before, where nothing has changed since."""
+    said = (
+        f"Not carried out again: the answer to your call {earlier} above still holds, for nothing has changed since."
+        " Make use of that one, or do something else."
+    )
+    return e.ToolReturned(
+        call_id=call.id, name=call.name, content=said, is_error=False, tree=state.tree, repeats=earlier
+    )
 
 
 def _not_installed(what: str, error: SetupFailed) -> str:

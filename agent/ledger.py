@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import inf
 
 from agent.events import CallReserved
-from agent.messages import Message
 from agent.models import Request, ToolSpec
 from agent.state import RunState
 from agent.text import tokens
@@ -40,7 +39,8 @@ def reserve(state: RunState, request: Request, form: str = "tools") -> CallReser
     if over := spent.exceeds(started.limits):
         return Refused(reason=over)
     prompt = _prompt_bound(state, request, form)
-    room = started.context - estimate(request) - CONTEXT_MARGIN
+    estimated = estimate(request)
+    room = state.context - int(estimated * state.density) - CONTEXT_MARGIN
     cost_in = prompt * max(started.prices.input, started.prices.cached) / 1e6
     affordable = _affordable(started.limits.dollars - spent.dollars - cost_in, started.prices.output)
     tokens_left = started.limits.tokens - spent.tokens - prompt
@@ -48,12 +48,12 @@ def reserve(state: RunState, request: Request, form: str = "tools") -> CallReser
     if cap < min(FLOOR, request.max_tokens):
         return Refused(reason=_why(cap, room, affordable, state))
     dollars = cost_in + cap * started.prices.output / 1e6
-    return CallReserved(dollars=dollars, tokens=prompt + cap, max_tokens=cap)
+    return CallReserved(dollars=dollars, tokens=prompt + cap, max_tokens=cap, estimate=estimated)
 
 
 def estimate(request: Request) -> int:
     """About how many tokens `request` is: a quarter of its ASCII characters, and one for each other character."""
-    text = "".join(_text(message) for message in request.messages) + _schemas(request.tools)
+    text = "".join(message.text for message in request.messages) + _schemas(request.tools)
     return tokens(text) + OVERHEAD * len(request.messages)
 
 
@@ -62,7 +62,7 @@ def _prompt_bound(state: RunState, request: Request, form: str) -> int:
     same = form == state.prefix_form and len(request.messages) == len(state.messages)
     billed_messages, billed_tokens = state.prefix if same else (0, 0)
     rest = request.messages[billed_messages:]
-    size = sum(len(_text(message).encode("utf-8", "surrogatepass")) for message in rest)
+    size = sum(message.size for message in rest)
     overhead = sum(OVERHEAD * (1 + len(message.tool_calls)) for message in rest)
     return billed_tokens + size + overhead + (0 if billed_messages else len(_schemas(request.tools).encode()))
 
@@ -74,11 +74,6 @@ def _affordable(dollars: float, price: float) -> float:
     return dollars * 1e6 / price if price else inf
 
 
-def _text(message: Message) -> str:
-    calls = "".join(call.id + call.name + call.arguments for call in message.tool_calls)
-    return message.role + message.content + (message.reasoning or "") + calls + (message.tool_call_id or "")
-
-
 def _schemas(tools: tuple[ToolSpec, ...]) -> str:
     """The tools as they are sent; what is not ASCII is escaped, which is longer than its UTF-8."""
     functions = [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in tools]
@@ -87,7 +82,7 @@ def _schemas(tools: tuple[ToolSpec, ...]) -> str:
 
 def _why(cap: int, room: float, affordable: float, state: RunState) -> str:
     if room <= cap:
-        return f"the conversation has grown to the model's context of {state.started.context:,} tokens"
+        return f"the conversation has grown to the model's context of {state.context:,} tokens"
     limits, spent = state.started.limits, state.spent
     if affordable < cap + 1:
         return f"the next call could pass the budget of ${limits.dollars:g} (${spent.dollars:.4f} spent)"

@@ -10,7 +10,7 @@ from agent.state import RunState
 from agent.task import Limits
 from agent.verdict import VerdictKind
 
-__all__ = ["Mark", "Tone", "ended", "mark_of", "tone_of"]
+__all__ = ["Mark", "Tone", "ended", "going_round", "mark_of", "tone_of"]
 
 
 class Tone(StrEnum):
@@ -49,7 +49,7 @@ def mark_of(entry: Entry, before: RunState, after: RunState, *, turn: int, sessi
 Said = tuple[str, str, Tone, float | None]
 
 
-def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> Said | None:  # noqa: PLR0911
+def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> Said | None:  # noqa: C901, PLR0911 - an arm for each
     match event:
         case e.SessionStarted(version=version) if sessions > 1:
             return "session", f"taken up again by greenward {version}", Tone.PLAIN, None
@@ -57,6 +57,8 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return "limits", f"at most {_budget(limits)}", Tone.PLAIN, None
         case e.PlanApproved() | e.PlanWithheld() | e.HintGiven() | e.Continued():
             return _by_the_user(event, before)
+        case e.Prompted() | e.Compacted():
+            return _on_the_conversation(event, before)
         case e.EnvironmentPrepared():
             how = "found in the cache" if event.cached else f"made, base image {event.origin}"
             notes = "".join(f"; {note}" for note in event.notes)
@@ -77,6 +79,13 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return None
 
 
+def _on_the_conversation(event: e.Prompted | e.Compacted, before: RunState) -> Said | None:
+    if isinstance(event, e.Compacted):
+        return "context", f"about {event.before:,} tokens shortened to {event.after:,}", Tone.PLAIN, None
+    words = going_round(event, before)
+    return ("stuck", words.removeprefix("stuck: "), Tone.BAD, None) if words else None
+
+
 def _by_the_user(event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Continued, before: RunState) -> Said:
     match event:
         case e.PlanApproved(plan=plan):
@@ -88,6 +97,13 @@ def _by_the_user(event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Contin
             return "hint", text, Tone.PLAIN, None
         case e.Continued(request=request):  # pragma: no branch - mypy knows that nothing else is left
             return "request", request, Tone.PLAIN, None
+
+
+def going_round(event: e.Prompted, before: RunState) -> str:
+    """What the model was told of getting nowhere; empty if it was not."""
+    if event.tree:
+        return "stuck: the work is put back to the best that was tested"
+    return "stuck: another approach is asked for" if e.Say.STUCK in before.remarks else ""
 
 
 def ended(entry: Entry, before: RunState, *, turn: int) -> Mark | None:

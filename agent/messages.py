@@ -39,6 +39,17 @@ class Message:
     tool_call_id: str | None = None
     """Of a `tool` message: the call that it answers."""
 
+    @property
+    def text(self) -> str:
+        """All that is sent of it, in one piece, to be measured."""
+        calls = "".join(call.id + call.name + call.arguments for call in self.tool_calls)
+        return self.role + self.content + (self.reasoning or "") + calls + (self.tool_call_id or "")
+
+    @property
+    def size(self) -> int:
+        """Bytes, of which a tokenizer makes at most one token each."""
+        return len(self.text.encode("utf-8", "surrogatepass"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:

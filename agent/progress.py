@@ -7,6 +7,7 @@ from agent import events as e
 from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.live import Notice, Said
+from agent.marks import going_round
 from agent.messages import ToolCall
 from agent.state import RunState
 from agent.task import Limits, Plan
@@ -104,6 +105,10 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
         case e.CallFailed():
             then = "giving up" if event.wait is None else f"trying again in {event.wait:.1f} s"
             yield f"model: no reply ({event.error}: {one_line(event.message)}); {then}"
+        case e.Prompted() if words := going_round(event, before):
+            yield words
+        case e.Compacted():
+            yield f"context: about {event.before:,} tokens shortened to {event.after:,}"
         case e.ModelReplied(message=message) if message.content.strip():
             yield f"model: {one_line(message.content)}"
         case e.ToolReturned():
@@ -140,6 +145,7 @@ def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[
         case _:
             call = next((call for call in before.pending if call.id == event.call_id), None)
             failed = f" - {one_line(event.content)}" if event.is_error else ""
+            failed = " - answered before" if event.repeats else failed
             yield f"  {one_line(event.name, 64)} {subject(call)}".rstrip() + failed
 
 

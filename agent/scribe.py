@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent.best import best_of
 from agent.commitmessage import compose
 from agent.events import Committed, Event, Outcome, RunFinished
 from agent.state import Iteration, Phase, RunState, ending
-from agent.testreport import Status, TestReport
+from agent.testreport import TestReport
 from agent.text import sanitise
-from agent.verdict import VerdictKind
 from agent.workspace import Workspace
 
-__all__ = ["Scribe", "best_of"]
+__all__ = ["Scribe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +50,6 @@ class Scribe:
         at_base = state.tip == state.root_commit
         self.workspace.advance(state.started.branch, commit, None if at_base else state.tip)
         return commit
-
-
-def best_of(state: RunState) -> Iteration | None:
-    """The iteration with a passed verdict, else with most of the base's tests passing, fewest failures, the newest."""
-    if state.baseline is None:
-        return state.iterations[-1] if state.iterations else None
-    wanted = state.baseline.ids()
-    written = [iteration for iteration in state.iterations if iteration.report.cases]
-
-    def rank(item: tuple[int, Iteration]) -> tuple[bool, int, int, int]:
-        number, iteration = item
-        passed = iteration.verdict is not None and iteration.verdict.kind is VerdictKind.PASSED
-        good = len(iteration.report.ids(Status.PASSED) & wanted)
-        return passed, good, -len(iteration.report.failing), number
-
-    return max(enumerate(written), key=rank)[1] if written else None
 
 
 def _subject(state: RunState) -> str:

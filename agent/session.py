@@ -5,24 +5,27 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from random import random
 
 from agent import __version__
 from agent.approving import Approver
 from agent.asking import Asker
 from agent.bench import Bench
+from agent.compaction import Compactor
 from agent.config import Settings
 from agent.errors import UsageProblem
 from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
-from agent.hands import Hands
+from agent.hands import Hands, keep
 from agent.journal import Journal
 from agent.judge import Judge
+from agent.ledger import estimate
 from agent.live import Said
 from agent.loop import Kit, run
-from agent.models import ModelError
+from agent.models import ModelError, Request
 from agent.models.endpoint import Endpoint
-from agent.models.memory import Memory
+from agent.models.memory import ENDPOINTS, Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
 from agent.place import Place, setup_notices
@@ -45,8 +48,6 @@ __all__ = ["Session", "Surroundings"]
 ROOM_TO_REASON = 16_000
 """Tokens of a reply below which, says Moonshot, reasoning may leave nothing for the answer."""
 LITTLE_ROOM = "a reply of {:,} tokens may end before it says anything, for reasoning counts, too (`--max-output`)"
-ENDPOINTS = "endpoints.json"
-"""In the cache: what model servers turned out to accept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +187,25 @@ class Session:
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
         hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts)
+        speaker = Speaker(
+            files=lambda tree: tuple(entry.path for entry in workspace.files(tree)), changed=workspace.changed
+        )
+        asker = Asker(
+            model=model,
+            tools=SPECS,
+            delay=_delay,
+            sleep=time.sleep,
+            rendered=model.rendered,
+            compactor=Compactor(
+                keep=partial(keep, artifacts), measure=lambda said: estimate(Request(messages=said, tools=SPECS))
+            ),
+        )
         return Kit(
             approve=Approver(decide=self.around.approve).approve,
             prepare=bench.prepare,
             measure=bench.measure,
-            prompt=Speaker(files=lambda tree: tuple(entry.path for entry in workspace.files(tree))).prompt,
-            ask=Asker(model=model, tools=SPECS, delay=_delay, sleep=time.sleep, rendered=model.rendered).ask,
+            prompt=speaker.prompt,
+            ask=asker.ask,
             call_tool=hands.call_tool,
             test=bench.test,
             judge=Judge(bench=bench).judge,

@@ -1,19 +1,22 @@
 """What the model is told next, made from the state and the templates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from agent.best import best_of
 from agent.events import Event, Prompted, Say
 from agent.feedback import feedback
+from agent.habits import DEMAND
 from agent.messages import Message
 from agent.planfile import plan_text
-from agent.state import RunState
-from agent.text import excerpt, fenced, sanitise
+from agent.state import Iteration, Phase, RunState
+from agent.text import excerpt, fenced, one_line, sanitise
 from prompts import render
 
 __all__ = ["Speaker"]
 
 FILES_SHOWN = 300
+ENDS_SHOWN, NAMES_SHOWN = 8, 3
 INSTRUCTIONS_LIMIT = 12_000
 REQUEST_LIMIT = 40_000
 """Characters; more would be paid for in every call."""
@@ -25,19 +28,21 @@ class Speaker:
 
     files: Callable[[str], tuple[str, ...]]
     """The paths of a tree."""
+    changed: Callable[[str, str], Collection[str]]
+    """The paths that differ between two trees."""
 
     def prompt(self, state: RunState) -> Iterator[Event]:
         """Say what the state calls for."""
-        about = state.say or Say.HINT
-        said = [render(about.value, **self._values(about, state))]
-        if about is not Say.PLAN and not state.messages:
+        due = [*([state.say] if state.say else []), *([Say.HINT] if state.hint else []), *state.remarks]
+        said = [render(each.value, **self._values(each, state)) for each in due]
+        if Say.PLAN not in due and not state.messages:
             said.insert(0, render(Say.PLAN.value, **self._plan(state)))
-        if about is not Say.HINT and state.hint:
-            said.append(render(Say.HINT.value, **self._values(Say.HINT, state)))
         opening = () if state.messages else (Message(role="system", content=render("system")),)
-        yield Prompted(about=about, messages=(*opening, Message(role="user", content="\n\n".join(said))))
+        message = Message(role="user", content="\n\n".join(said))
+        tree = _best_place(state)[0] if Say.RETURNED in due else ""
+        yield Prompted(about=due[0], messages=(*opening, message), tree=tree)
 
-    def _values(self, about: Say, state: RunState) -> dict[str, object]:  # noqa: C901, PLR0911 - an arm for each
+    def _values(self, about: Say, state: RunState) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912 - an arm for each
         task, report, verdict = state.started.task, state.report, state.verdict
         match about:
             case Say.PLAN:
@@ -65,8 +70,23 @@ class Speaker:
                 return {"kind": verdict.kind.value if verdict else "", "reasons": [sanitise(r) for r in reasons]}
             case Say.NUDGE:
                 return {"report": str(report) if report else ""}
+            case Say.STUCK:
+                habits = state.habits
+                idle = 0 if habits.repeats >= DEMAND else habits.idle
+                return {"idle": idle, "planning": state.phase is Phase.PLAN, "dead_ends": _dead_ends(state)}
+            case Say.RETURNED:
+                return {"place": _best_place(state)[1]}
+            case Say.COMPACTED:
+                return {"plan": self._ticks(state), "dead_ends": _dead_ends(state)}
             case Say.PLAN_MISSING | Say.TRUNCATED:
                 return {}
+
+    def _ticks(self, state: RunState) -> list[dict[str, object]]:
+        """The files of the plan, and whether the work has them already, other than the base had."""
+        if state.plan is None:
+            return []
+        written = set(self.changed(state.base, state.tree))
+        return [{"path": sanitise(file.path), "written": file.path in written} for file in state.plan.files]
 
     def _plan(self, state: RunState) -> dict[str, object]:
         task, baseline = state.started.task, state.baseline
@@ -88,3 +108,28 @@ class Speaker:
 def _changed_plan(state: RunState) -> str:
     """The plan, if it is not as the model submitted it."""
     return plan_text(state.plan) if state.plan and state.plan_changed else ""
+
+
+def _best_place(state: RunState) -> tuple[str, str]:
+    """The tree to begin again from, and in words what it is: the best one that was tested, else the base."""
+    best = best_of(state)
+    if best is None:
+        return state.base, "what they were at the beginning"
+    return best.tree, f"what they were after iteration {_number(state, best)} ({best.report})"
+
+
+def _dead_ends(state: RunState) -> list[str]:
+    """What the iterations came to that are not the best one."""
+    best = best_of(state)
+    others = [each for each in state.iterations if each is not best or each.report.failing]
+    return [f"iteration {_number(state, each)}: {_result(each)}" for each in others[-ENDS_SHOWN:]]
+
+
+def _result(iteration: Iteration) -> str:
+    failing = iteration.report.failing
+    names = ", ".join(one_line(name) for name in failing[:NAMES_SHOWN])
+    return f"{iteration.report}{f' ({names})' if names else ''}"
+
+
+def _number(state: RunState, iteration: Iteration) -> int:
+    return state.spent.iterations - len(state.iterations) + state.iterations.index(iteration) + 1

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from agent import events as e
 from agent.events import Outcome, Say
+from agent.habits import Habits
 from agent.messages import Message, ToolCall
 from agent.spending import Spent
 from agent.task import Plan
@@ -83,6 +84,9 @@ class RunState:
     say: Say | None = None
     hint: str = ""
     """What the user wants the model to know; not told yet."""
+    remarks: tuple[Say, ...] = ()
+    """What is to be said besides, with whatever is said next."""
+    habits: Habits = field(default_factory=Habits)
     nudges: int = 0
     report: TestReport | None = None
     previous_report: TestReport | None = None
@@ -101,9 +105,20 @@ class RunState:
     failures: int = 0
     starved: int = 0
     """Replies in a row in which reasoning took all of the cap."""
+    overflowed: int = 0
+    """The output cap of the last call, if the server said that conversation and cap together are too long; else 0."""
+    density: float = 1.0
+    """Tokens that the provider counted last for each one that was estimated; never less than one."""
+    ceiling: int = 0
+    """Tokens of conversation and cap that were too many for the server, whatever its context is said to be; 0: none."""
     wait: float = 0.0
     closing: tuple[Outcome, str] | None = None
     finished: e.RunFinished | None = None
+
+    @property
+    def context(self) -> int:
+        """Tokens that conversation and reply may have together, as far as is known."""
+        return min(self.started.context, self.ceiling or self.started.context)
 
     @property
     def base(self) -> str:
@@ -153,7 +168,7 @@ def due(state: RunState) -> Due:
         return missing
     if state.must_test:
         return Due.TEST
-    return Due.PROMPT if state.say or state.hint else Due.ASK
+    return Due.PROMPT if state.say or state.hint or state.remarks else Due.ASK
 
 
 def ending(state: RunState) -> tuple[Outcome, str] | None:

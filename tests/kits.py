@@ -13,8 +13,11 @@ from pathlib import Path
 from agent import events as e
 from agent.approving import Approver
 from agent.asking import Asker
+from agent.best import best_of
+from agent.compaction import Compactor
 from agent.folding import fold
 from agent.journal import Entry, Journal
+from agent.ledger import estimate
 from agent.live import Notice, Said
 from agent.loop import Kit
 from agent.messages import Message, ToolCall, Usage
@@ -124,6 +127,8 @@ class World:
 
     reports: Mapping[str, TestReport] = field(default_factory=dict)
     verdicts: Mapping[str, VerdictKind] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """What tools always answer; others say something new each time."""
 
     def kit(self, *replies: Completion) -> Kit:
         asker = Asker(
@@ -131,6 +136,7 @@ class World:
             tools=TOOLS,
             delay=lambda _error, _count, _left: None,
             sleep=lambda _seconds: None,
+            compactor=compactor(),
         )
         return Kit(
             approve=Approver().approve,
@@ -170,7 +176,20 @@ class World:
             case "finish":
                 done = arguments["status"] == "done"
                 effect = e.Finish(status="done" if done else "blocked", reason=arguments["reason"])
-        yield e.ToolReturned(call_id=call.id, name=call.name, content="ok", is_error=False, tree=tree, effect=effect)
+        answer = self.answers.get(call.name, f"answer {len(state.messages)}")
+        yield e.ToolReturned(call_id=call.id, name=call.name, content=answer, is_error=False, tree=tree, effect=effect)
+
+
+def compactor(kept: dict[str, bytes] | None = None) -> Compactor:
+    """What makes room in conversations, and keeps in `kept` what it puts aside."""
+    store = kept if kept is not None else {}
+
+    def keep(content: bytes) -> str:
+        artifact = f"a{len(store)}"
+        store[artifact] = content
+        return artifact
+
+    return Compactor(keep=keep, measure=lambda said: estimate(Request(messages=said, tools=TOOLS)))
 
 
 def _prepare(_state: RunState) -> Iterator[e.Event]:
@@ -178,8 +197,13 @@ def _prepare(_state: RunState) -> Iterator[e.Event]:
 
 
 def _prompt(state: RunState) -> Iterator[e.Event]:
-    assert state.say is not None
-    yield e.Prompted(about=state.say, messages=(Message(role="user", content=f"[{state.say}]"),))
+    due = [*([state.say] if state.say else []), *([e.Say.HINT] if state.hint else []), *state.remarks]
+    best = best_of(state)
+    yield e.Prompted(
+        about=due[0],
+        messages=(Message(role="user", content=" ".join(f"[{each}]" for each in due)),),
+        tree=(best.tree if best else state.base) if e.Say.RETURNED in due else "",
+    )
 
 
 def _commit(state: RunState) -> Iterator[e.Event]:

@@ -96,9 +96,9 @@ class AnyRun(RuleBasedStateMachine):
     @precondition(lambda self: self.is_due(Due.PROMPT))
     @rule()
     def prompted(self):
-        assert self.state.say is not None
+        about = self.state.say or self.state.remarks[0]
         assert_answered(self.state)
-        self.happens(told(self.state.say))
+        self.happens(told(about))
 
     @precondition(lambda self: self.is_due(Due.ASK))
     @rule(

@@ -16,7 +16,7 @@ from agent.messages import Message, Usage
 from agent.models import ModelError, Rendered, Request
 from agent.models.retry import delay
 from agent.task import Limits
-from tests.kits import TOOLS, USAGE, QueuedModel, World, blocked, folded, open_journal, report, started, turn
+from tests.kits import TOOLS, USAGE, QueuedModel, World, blocked, compactor, folded, open_journal, report, started, turn
 
 USER = Message(role="user", content="Make it work.")
 BUSY = ModelError("rate_limited", "slow down", retryable=True, billed=False)
@@ -43,6 +43,7 @@ class Bench:
             sleep=self.slept.append,
             rendered=self.rendered,
             clock=lambda: float(next(clock)),
+            compactor=compactor(),
         )
 
     def delay(self, error, failures, left):
@@ -237,7 +238,9 @@ def test_an_error_of_ours_is_not_taken_for_the_models():
         def complete(self, request):
             raise ZeroDivisionError
 
-    asker = Asker(model=Broken(), tools=(), delay=lambda _e, _n, _left: 1.0, sleep=lambda _s: None)
+    asker = Asker(
+        model=Broken(), tools=(), delay=lambda _e, _n, _left: 1.0, sleep=lambda _s: None, compactor=compactor()
+    )
     with pytest.raises(ZeroDivisionError):
         list(asker.ask(ready()))
 

@@ -227,3 +227,17 @@ def test_a_path_with_marks_of_a_pattern_opens_only_itself(lab):
 
     assert not call(at, "write_file", path=names[0], content="").is_error
     assert call(at, "write_file", path=names[1], content="").is_error
+
+
+def test_a_call_whose_answer_still_holds_is_not_carried_out_again(at, tmp_path):
+    count = tmp_path / "count"
+    first = call(at, "run_command", command=f"echo ran >>{count}")
+    again = call(at, "run_command", command=f"echo ran >>{count}")
+
+    assert count.read_text() == "ran\n"
+    assert (again.repeats, again.is_error, again.tree) == (first.call_id, False, at.state.tree)
+    assert f"the answer to your call {first.call_id} above still holds" in again.content
+
+    call(at, "write_file", path="new.py", content="y = 1\n")
+    call(at, "run_command", command=f"echo ran >>{count}")
+    assert count.read_text() == "ran\nran\n", "on another tree it may come out otherwise"

@@ -17,7 +17,7 @@ from agent import events as e
 from agent.errors import DamagedRun, UsageProblem
 from agent.folding import fold
 from agent.journal import Entry, Journal, read_entries
-from agent.messages import Usage
+from agent.messages import Message, Usage
 from agent.task import Limits, Plan
 from tests.kits import every_event, open_journal, started
 
@@ -72,7 +72,9 @@ def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(pa
         e.HintGiven(text="look at the sums"),
         e.Continued(request="also subtract", limits=Limits(dollars=3.0), allow_test_changes=("tests/*",)),
     ]
-    events = [*every_event(), *by_the_user]
+    shortened = e.Shortened(index=2, message=Message(role="tool", content="…", tool_call_id="c"))
+    compacted = e.Compacted(shortened=(shortened,), before=9_000, after=4_000)
+    events = [*every_event(), *by_the_user, compacted]
     assert {type(event) for event in events} == set(KINDS)
     held = {type(event.effect) for event in events if isinstance(event, e.ToolReturned)}
     assert held == {*EFFECTS, type(None)}

@@ -24,6 +24,7 @@ PURE = {
     "agent/events.py",
     "agent/folding.py",
     "agent/messages.py",
+    "agent/reopened.py",
     "agent/spending.py",
     "agent/state.py",
     "agent/task.py",

@@ -123,8 +123,12 @@ def test_an_unchanged_prefix_is_bounded_by_what_was_billed_for_it():
     answer = replied(Usage(prompt=37, cached=0, completion=5), content="abc")
     state = folded(started(prices=PRICES), said(USER), RESERVED, answer, said(USER))
     rest = len("assistantabc") + 16 + len("user") + 100 + 16
-    assert reserve(state, request_of(state, TOOLS)) == e.CallReserved(
-        dollars=pytest.approx(((37 + rest) * 0.5 + 2048 * 2.0) / 1e6), tokens=37 + rest + 2048, max_tokens=2048
+    request = request_of(state, TOOLS)
+    assert reserve(state, request) == e.CallReserved(
+        dollars=pytest.approx(((37 + rest) * 0.5 + 2048 * 2.0) / 1e6),
+        tokens=37 + rest + 2048,
+        max_tokens=2048,
+        estimate=estimate(request),
     )
 
 
@@ -252,9 +256,21 @@ def test_a_limit_that_is_reached_is_named(limits, words):
 
 def test_a_free_model_is_bounded_by_tokens_and_context_alone():
     state = folded(started(prices=Prices(input=0.0, cached=0.0, output=0.0)), said(USER))
-    assert reserve(state, request_of(state)) == e.CallReserved(
-        dollars=0.0, tokens=bound_of(state) + 2048, max_tokens=2048
+    request = request_of(state)
+    assert reserve(state, request) == e.CallReserved(
+        dollars=0.0, tokens=bound_of(state) + 2048, max_tokens=2048, estimate=estimate(request)
     )
+
+
+def test_what_the_provider_counts_puts_the_estimate_right():
+    first = folded(started(context=10_000), said(USER))
+    reserved = reserve(first, request_of(first))
+    counted = Usage(prompt=3 * reserved.estimate, cached=0, completion=1)
+    state = folded(started(context=10_000), said(USER), reserved, replied(counted, content="so"), said(USER))
+
+    assert state.density == 3.0
+    room = 10_000 - 3 * estimate(request_of(state)) - 1024
+    assert reserve(state, replace(request_of(state), max_tokens=9_000)).max_tokens == room
 
 
 def test_a_cache_that_costs_more_than_fresh_tokens_is_reserved_at_its_price():

@@ -15,7 +15,7 @@ from agent.loop import run
 from agent.state import RunState
 from agent.task import Limits, Mode
 from agent.verdict import VerdictKind
-from tests.kits import DONE, PLAN, TESTS, World, blocked, call, edit, open_journal, report, started, turn
+from tests.kits import DONE, PLAN, TESTS, World, blocked, call, compactor, edit, open_journal, report, started, turn
 
 RED = report(a="failed")
 GREEN = report(a="passed")
@@ -361,7 +361,9 @@ def test_what_a_step_yields_is_durable_before_the_step_goes_on(tmp_path):
             return turn(blocked("enough"))
 
     world = World(reports={"base": RED})
-    asker = Asker(model=Watching(), tools=(), delay=lambda _e, _n, _left: None, sleep=lambda _s: None)
+    asker = Asker(
+        model=Watching(), tools=(), delay=lambda _e, _n, _left: None, sleep=lambda _s: None, compactor=compactor()
+    )
     with open_journal(path) as journal:
         journal.append(started())
         run(journal, replace(world.kit(), ask=asker.ask))

@@ -25,6 +25,7 @@ PLAN = {
     "failures": "",
     "given": False,
 }
+TICKS = [{"path": "a.py", "written": True}, {"path": "b.py", "written": False}]
 SAID = {
     "system": ("system", {}),
     "plan-change": ("plan", PLAN),
@@ -48,6 +49,11 @@ SAID = {
     "nudge-untested": ("nudge", {"report": ""}),
     "code-changed": ("code", {"mode": "fix", "old_failures": (), "changed_plan": 'summary = "Add"\n'}),
     "truncated": ("truncated", {}),
+    "stuck": ("stuck", {"idle": 0, "planning": False, "dead_ends": ["iteration 1: 2 failed"]}),
+    "stuck-idle": ("stuck", {"idle": 25, "planning": True, "dead_ends": []}),
+    "returned": ("returned", {"place": "what they were after iteration 2 (1 failed, 3 passed)"}),
+    "compacted": ("compacted", {"plan": TICKS, "dead_ends": ["iteration 1: 2 failed"]}),
+    "compacted-bare": ("compacted", {"plan": [], "dead_ends": []}),
     "continue": ("continue", {"request": "also print the total"}),
     "hint": ("hint", {"hint": "look at the parser"}),
     "text_protocol": ("text_protocol", {"tools": ["run_tests(tests: [string] = [])\n  Run the tests."]}),

@@ -1,6 +1,7 @@
 """What the model is told follows from the state; what comes from the repository is told as data."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from agent.events import Say
 from agent.folding import fold
 from agent.journal import Entry
 from agent.speaking import Speaker
+from agent.task import Plan, PlannedFile
 from agent.verdict import Verdict, VerdictKind
 from prompts import render
 from tests.kits import EPOCH, started
@@ -17,12 +19,10 @@ from tests.lab import showing
 
 def said(*events, task=None, paths=("app.py",), mode="change"):
     """The messages that are due after `events`."""
-    from dataclasses import replace
-
     first = started(mode)
     first = replace(first, task=replace(first.task, **(task or {})))
     state = fold(Entry(seq=n, at=EPOCH, event=event) for n, event in enumerate([first, *events]))
-    (event,) = Speaker(files=lambda tree: tuple(paths)).prompt(state)
+    (event,) = Speaker(files=lambda tree: tuple(paths), changed=lambda one, other: ()).prompt(state)
     return event
 
 
@@ -87,9 +87,7 @@ def test_a_repair_begins_with_what_fails():
 @pytest.mark.parametrize("about", [say for say in Say if say is not Say.PLAN])
 def test_everything_that_can_be_due_is_said_from_the_state_alone(about):
     state = fold([Entry(seq=0, at=EPOCH, event=started())])
-    from dataclasses import replace
-
-    (event,) = Speaker(files=lambda tree: ()).prompt(replace(state, say=about))
+    (event,) = Speaker(files=lambda tree: (), changed=lambda one, other: ()).prompt(replace(state, say=about))
     assert event.about is about
     assert event.messages[-1].content.strip()
 
@@ -106,3 +104,71 @@ def test_reasons_of_a_verdict_are_told_without_what_terminals_act_upon():
     assert event.about is Say.VERDICT
     assert "- a \\u{202e} test fails" in event.messages[-1].content
     assert json.dumps(event.messages[-1].content)
+
+
+BETTER, WORSE = showing(a="passed", b="failed", c="failed"), showing(a="failed", b="failed", c="failed")
+
+
+def iterated(*reports):
+    """Events of a run whose iterations showed `reports`, each on a tree of its own."""
+    for number, shown in enumerate(reports, 1):
+        yield e.TestsFinished(report=shown, tree=f"t{number}")
+        yield e.Committed(commit=f"c{number}", tree=f"t{number}", subject="s")
+
+
+def remarked(state, *remarks):
+    (event,) = Speaker(files=lambda tree: (), changed=lambda one, other: ("app.py",)).prompt(
+        replace(state, say=None, remarks=remarks)
+    )
+    return event
+
+
+def an_attempt(*events):
+    first = started("fix")
+    planned = e.ToolReturned(
+        call_id="p", name="submit_plan", content="", is_error=False, tree="base",
+        effect=e.Planned(plan=Plan(summary="s", steps=("s",), files=(
+            PlannedFile(path="app.py", purpose="x"), PlannedFile(path="other.py", purpose="y"),
+        ))),
+    )  # fmt: skip
+    base = e.BaselineMeasured(report=showing(a="failed", b="failed", c="failed"))
+    told = e.Prompted(about=Say.PLAN, messages=())
+    return fold(Entry(seq=n, at=EPOCH, event=event) for n, event in enumerate([first, base, told, planned, *events]))
+
+
+def test_who_goes_round_in_circles_hears_what_was_tried():
+    state = an_attempt(
+        *iterated(showing(a="passed", b="failed", c="failed"), showing(a="failed", b="failed", c="failed"))
+    )
+    text = remarked(replace(state, habits=replace(state.habits, repeats=3)), Say.STUCK).messages[0].content
+
+    assert "The last calls brought nothing that was not known" in text
+    assert "- iteration 1: 2 failed, 1 passed (tests/test_app.py::test_b, tests/test_app.py::test_c)" in text
+    assert "- iteration 2: 3 failed" in text
+    assert "call `finish` with the status `blocked`" in text
+
+
+def test_the_best_place_is_where_the_work_is_put_back_to():
+    state = an_attempt(
+        *iterated(showing(a="passed", b="failed", c="failed"), showing(a="failed", b="failed", c="failed"))
+    )
+    event = remarked(state, Say.RETURNED)
+
+    assert event.tree == "t1"
+    assert "the files are back at what they were after iteration 1 (2 failed, 1 passed)" in event.messages[0].content
+    assert remarked(an_attempt(), Say.RETURNED).tree == "base"
+
+
+def test_after_room_was_made_the_plan_is_told_with_its_ticks():
+    text = remarked(an_attempt(), Say.COMPACTED).messages[0].content
+
+    assert "- [x] app.py\n- [ ] other.py" in text
+
+
+def test_a_hint_and_a_remark_are_said_together_once():
+    state = replace(an_attempt(), hint="Mind the sign.")
+    event = remarked(state, Say.COMPACTED)
+
+    assert event.about is Say.HINT
+    assert "Mind the sign." in event.messages[0].content
+    assert "put aside" in event.messages[0].content

@@ -133,8 +133,7 @@ def _client_error(fault: Fault, status: int, said: str, message: str) -> ModelEr
         return _refusal("filtered", message, hint="the provider's content filter refuses this request")
     if status < 400:
         return _refusal("refused", message, hint="redirects are not followed: configure the final base URL")
-    hint = "the provider does not accept the request as it stands; the message says what it refuses"
-    return _refusal("refused", message, hint=hint)
+    return _refusal("refused", message, hint=_refused_hint(said))
 
 
 def _limited(fault: Fault, said: str, message: str) -> ModelError:
@@ -151,6 +150,12 @@ def _limited(fault: Fault, said: str, message: str) -> ModelError:
 
 def _refusal(kind: str, message: str, *, hint: str) -> ModelError:
     return ModelError(kind, message, hint=hint, retryable=False, billed=False)
+
+
+def _refused_hint(said: str) -> str:
+    if re.search(r"\btools?\b", said) and re.search(r"not (currently )?(accept|support)", said):
+        return "the endpoint takes no tools for this model: set `protocol` to `text`, and they are called in text"
+    return "the provider does not accept the request as it stands; the message says what it refuses"
 
 
 def _effective_status(fault: Fault) -> int:

@@ -11,8 +11,10 @@ from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError, wi
 
 from agent.models.capabilities import Capabilities
 
-__all__ = ["KEPT", "Memory"]
+__all__ = ["ENDPOINTS", "KEPT", "Memory"]
 
+ENDPOINTS = "endpoints.json"
+"""The file's name in the user's cache."""
 KEPT = timedelta(days=7)
 """An endpoint may come to accept what it refused."""
 

@@ -43,7 +43,6 @@ MARGIN = 1024
 """Tokens kept free of the context, since its use is only estimated."""
 LEAST_OUTPUT = 1024
 MODELS_SHOWN = 12
-FORCED = "the endpoint takes no tools for this model: with the setting `protocol` at `auto` they are called in text"
 REMEMBERED = "the endpoint took no tools when it was last asked: they are called in text"
 
 Body = dict[str, Any]
@@ -209,10 +208,7 @@ class OpenAIModel:
         before, needed = self._known, frozenset[Field](("tools",) if self.endpoint.protocol == "tools" else ())
         after = without_refused(before, fault, frozenset(body), needed=needed)
         if after is None:
-            error = self.refusal(fault)
-            if needed and without_refused(before, fault, frozenset(body)):
-                error.hint = FORCED
-            raise error
+            raise self.refusal(fault)
         form = self.rendered(request).form
         self._known, self._learned = after, True
         if news := told(before, after):

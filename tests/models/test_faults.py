@@ -120,6 +120,10 @@ def test_a_missing_model_names_where_to_look():
     assert "retired" in error(404, {"error": {"message": "x"}}).hint
 
 
+def test_refused_tools_are_said_to_be_refused():
+    assert "takes no tools" in error(400, {"error": "tools are not currently accepted"}).hint
+
+
 def test_the_key_is_blacked_out_where_the_provider_echoes_it():
     found = error(401, {"error": "Incorrect API key: sk-secret"}, secret="sk-secret")
     assert found.message == "HTTP 401: Incorrect API key: ***"
