@@ -99,8 +99,11 @@ def test_a_machine_that_has_what_it_takes_is_0(tmp_path):
     assert ran.code == 0, ran.said
     assert "ok       key              present, from RUNAPI_KEY" in ran.out
     assert ", takes the key, and serves kimi-k2.6" in ran.out
-    assert ran.out.endswith("\n0 problems, 1 warning\n")
-    assert ran.err.splitlines()[-1] == f"asking {server.base_url} for its models"
+    assert ran.out.endswith("\n0 problems, 2 warnings\n"), (
+        "this model plays a script, and calls no tool that it is asked to"
+    )
+    told = [f"asking {server.base_url} for its models", "trying kimi-k2.6 with a few tiny requests"]
+    assert ran.err.splitlines()[-2:] == told
     assert KEY not in ran.said
 
 

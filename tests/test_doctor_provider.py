@@ -6,10 +6,12 @@ import pytest
 
 from agent.config import load_settings
 from agent.doctor import ok
-from agent.doctor.provider import check_endpoint, check_key, of_error, of_models
+from agent.doctor.provider import check_abilities, check_endpoint, check_key, of_error, of_models
 from agent.models import ModelError
-from agent.models.script import Script, say
+from agent.models.memory import ENDPOINTS, Memory
+from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
+from sandbox.engines import cache_directory
 from tests.sandbox.test_images import NO_REGISTRY, filesystem, host_with, mmdebstrap  # noqa: F401  (a fixture)
 from tests.test_doctor import context, verdict
 
@@ -102,3 +104,44 @@ def test_a_server_that_lists_nothing_is_not_called_wrong():
     assert verdict(of_models((), SETTINGS)) == ("warning", 0)
     many = tuple(f"m{number}" for number in range(200))
     assert len(of_models(many, SETTINGS).found) < 200
+
+
+TOOL = call("note_word", word="ok")
+
+
+def probed(*replies, refuse=()):
+    """What is found of a model that replies so, and the requests that this took."""
+    script = Script(replies=replies, match="in-order")
+    with ScriptedServer(script, key=KEY, refuse=refuse) as server:
+        return check_abilities(asking(server.base_url)), server.requests
+
+
+def test_what_a_model_can_do_is_found_out_by_tiny_requests_and_remembered():
+    thought = ScriptedReply(say="ok", reasoning="Hm.")
+    found, requests = probed(thought, say("ok"), thought, thought, say("", TOOL), say("ok"))
+
+    assert verdict(found) == ("ok", 0), found
+    assert found.found == "stream works; usage works; thinking works; tools works; cache key works"
+    assert found.details["tools"] == "works: tools are called; it is made use of"
+    assert all(request.body["max_completion_tokens"] <= 512 for request in requests)
+    assert len(requests) <= 9
+    with ScriptedServer(Script(replies=(say("ok"),)), key=KEY) as server:
+        before = asking(server.base_url)
+        check_abilities(before)
+        remembered = Memory(cache_directory(before.environ) / ENDPOINTS).recall(server.base_url, "kimi-k2.6")
+    assert remembered is not None
+
+
+def test_tools_that_are_refused_are_a_warning_that_says_what_follows():
+    found, _ = probed(*[say("ok")] * 4, say("", TOOL), say("ok"), refuse=("tools",))
+    assert verdict(found) == ("warning", 0)
+    assert "tools are not accepted: they are called in text, which works" in found.found
+
+
+def test_a_model_that_cannot_be_asked_is_not_tried():
+    assert verdict(check_abilities(context(offline=True))) == ("skipped", 0)
+    assert verdict(check_abilities(context())) == ("skipped", 0)
+    with ScriptedServer(Script(replies=(say("ok"),)), key=KEY) as server:
+        assert verdict(check_abilities(asking(server.base_url, model="kimi-k2.5"))) == ("skipped", 0)
+        assert verdict(check_abilities(asking(server.base_url, key="sk-another"))) == ("problem", 7)
+    assert server.requests == []

@@ -7,7 +7,7 @@ from agent.doctor import Context, Finding, Report, Row, problem
 from agent.doctor.engine import check_disk, check_engine, check_image, check_leftovers, check_limits
 from agent.doctor.machine import check_git, check_python, check_runs_disk, check_settings
 from agent.doctor.project import check_repository, check_tests
-from agent.doctor.provider import check_endpoint, check_key
+from agent.doctor.provider import check_abilities, check_endpoint, check_key
 from agent.errors import GreenwardError, SandboxProblem
 from sandbox import SandboxError
 
@@ -36,6 +36,7 @@ CHECKS = (
     Check(name="leftovers", look=check_leftovers),
     Check(name="key", look=check_key),
     Check(name="endpoint", look=check_endpoint),
+    Check(name="model", look=check_abilities),
 )
 """In the order in which one needs the other."""
 
