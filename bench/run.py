@@ -17,13 +17,10 @@ from pathlib import Path
 from agent.edits import Edit
 from agent.events import SessionStarted
 from agent.journal import Journal
-from agent.messages import Message
-from agent.models import Request
 from agent.models.script import Script
-from agent.models.text_protocol import as_text
 from agent.seal import Seal
-from agent.tools.toolbox import SPECS
 from agent.workspace import Workspace
+from bench.chaos import chaos, told
 from bench.runs import (
     DEVELOPING,
     ROOT,
@@ -37,6 +34,7 @@ from bench.runs import (
     run_fix,
     runs_of,
     six,
+    text_prompt_size,
     thirty,
 )
 from bench.table import HEAD, Figure, line
@@ -55,6 +53,7 @@ def main() -> None:
     for measured in (on_start, on_runs, on_packages, on_parts, on_demo):
         for figure in measured():
             print(line(figure), flush=True)
+    print(f"\n{told(chaos())}")
 
 
 def on_start() -> Iterator[Figure]:
@@ -87,9 +86,7 @@ def on_runs() -> Iterator[Figure]:
     others = "mini-swe-agent 80, openhands 8,085, codex 9,320, kimi-code 20,651"
     name = "system prompt and tools, characters/4"
     yield Figure(name=name, values=[prompt_size(each[0]) for each in bodies], unit="tokens", target=2500, others=others)
-    system = Message(role="system", content=bodies[0][0]["messages"][0]["content"])
-    told = as_text(Request(messages=(system,), tools=SPECS)).messages[0].content
-    yield Figure(name="... with the tools in text", values=[len(told) / 4], unit="tokens", target=2500)
+    yield Figure(name="... in the text protocol", values=[text_prompt_size()], unit="tokens", target=2500)
     name = f"prompt tokens in a stable prefix, thirty turns (append-only: {most_share(bodies[0]):.1%})"
     others = "94.8 to 96.0 %, aider 67 %"
     yield Figure(name=name, values=[prefix_share(each) for each in bodies], unit="%", target=0.955, others=others)

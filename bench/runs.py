@@ -17,9 +17,14 @@ from typing import Any
 
 from agent.events import TestRun, ToolReturned, VerdictReached
 from agent.journal import Entry, read_entries
+from agent.messages import Message
+from agent.models import Request
 from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import Received, ScriptedServer
+from agent.models.text_protocol import as_text
 from agent.models.tokens import PrefixCache, prompt_units
+from agent.tools.toolbox import SPECS
+from prompts import render
 
 __all__ = [
     "MODULES",
@@ -35,6 +40,7 @@ __all__ = [
     "run_fix",
     "runs_of",
     "six",
+    "text_prompt_size",
     "thirty",
 ]
 
@@ -194,6 +200,12 @@ def most_share(bodies: Sequence[Mapping[str, Any]]) -> float:
     """The share that there would be if each prompt began with all of the one before: the most that there can be."""
     sizes = [sum(tokens for _, tokens in prompt_units(body)) for body in bodies]
     return 1 - sizes[-1] / sum(sizes)
+
+
+def text_prompt_size() -> float:
+    """Tokens of system prompt and tools where tools are told and called in text, by four characters each."""
+    opening = Message(role="system", content=render("system"))
+    return sum(len(each.content) for each in as_text(Request(messages=(opening,), tools=SPECS)).messages) / 4
 
 
 def prompt_size(body: Mapping[str, Any]) -> float:
