@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agent.compaction import Compactor
 from agent.errors import GreenwardError, ModelProblem, ProviderRefused, UsageProblem
 from agent.events import BudgetExhausted, CallFailed, Event, ModelReplied
-from agent.ledger import Refused, reserve
+from agent.ledger import Refused, estimate, reserve
 from agent.models import Model, ModelError, Rendered, Request, ToolSpec
+from agent.pacing import Pace
 from agent.state import RunState
 
 __all__ = ["Asker", "as_it_is"]
@@ -37,6 +38,7 @@ class Asker:
     rendered: Callable[[Request], Rendered] = as_it_is
     """What a request comes to on the wire: that is what is reserved for."""
     clock: Callable[[], float] = time.monotonic
+    pace: Pace = field(default_factory=Pace)
 
     def ask(self, state: RunState) -> Iterator[Event]:
         """Reserve the worst case, then send.
@@ -53,10 +55,16 @@ class Asker:
             return
         request = _request(state, self.tools)
         rendered = self.rendered(request)
+        prompt = int(estimate(rendered.request) * state.density)
+        cap = self.pace.cap(request.max_tokens, prompt)
+        request = replace(request, max_tokens=cap)
+        rendered = replace(rendered, request=replace(rendered.request, max_tokens=cap))
         reservation = reserve(state, rendered.request, rendered.form)
         if isinstance(reservation, Refused):
             yield BudgetExhausted(reason=reservation.reason)
             return
+        if pause := self.pace.pause(state, prompt + reservation.max_tokens):
+            self.sleep(pause)
         yield reservation
         try:
             reply = self.model.complete(replace(request, max_tokens=reservation.max_tokens))

@@ -66,6 +66,8 @@ class Settings:
     """Seconds that a reply may stand still."""
     call_timeout: float
     """Seconds that a whole reply may take."""
+    tokens_per_minute: int | None
+    """What the provider allows, of prompts and caps; None: it is not kept to."""
     test_timeout: float
     """Seconds that one run of the test suite may take."""
     sources: Mapping[str, str]
@@ -133,6 +135,7 @@ _KINDS = {
     "image": _TEXT,
     "idle_timeout": _ABOVE_ZERO,
     "call_timeout": _ABOVE_ZERO,
+    "tokens_per_minute": _WHOLE,
     "test_timeout": _ABOVE_ZERO,
 }
 
@@ -148,6 +151,7 @@ _DEFAULTS: dict[str, object] = {
     "image": None,
     "idle_timeout": 180.0,
     "call_timeout": 1200.0,
+    "tokens_per_minute": None,
     "test_timeout": 600.0,
 }
 

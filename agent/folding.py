@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 from agent import events as e
 from agent.errors import DamagedRun
@@ -19,6 +20,7 @@ __all__ = ["apply", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
+MINUTE = timedelta(minutes=1)
 SAFE = 0.9
 """Of a context that was too small: tokens are estimated here and counted there."""
 _BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued)
@@ -112,7 +114,9 @@ def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelRepli
     spent = state.spent
     match event:
         case e.CallReserved():
-            return replace(state, spent=spent.reserving(event), reserved=event)
+            asked = (state.at, int(event.estimate * state.density) + event.max_tokens)
+            recent = tuple(each for each in state.recent if state.at - each[0] < MINUTE)
+            return replace(state, spent=spent.reserving(event), reserved=event, recent=(*recent, asked))
         case e.CallFailed():
             if event.usage is not None:
                 spent = spent.settling(state.reserved, event.usage, state.started.prices)

@@ -28,6 +28,7 @@ from agent.models.endpoint import Endpoint
 from agent.models.memory import ENDPOINTS, Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
+from agent.pacing import Pace
 from agent.place import Place, setup_notices
 from agent.recipes import Recipes
 from agent.redact import Redactor
@@ -195,6 +196,7 @@ class Session:
             tools=SPECS,
             delay=_delay,
             sleep=time.sleep,
+            pace=Pace(tokens=self.around.settings.tokens_per_minute),
             rendered=model.rendered,
             compactor=Compactor(
                 keep=partial(keep, artifacts), measure=lambda said: estimate(Request(messages=said, tools=SPECS))

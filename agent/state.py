@@ -107,6 +107,8 @@ class RunState:
     """Replies in a row in which reasoning took all of the cap."""
     overflowed: int = 0
     """The output cap of the last call, if the server said that conversation and cap together are too long; else 0."""
+    recent: tuple[tuple[datetime, int], ...] = ()
+    """The calls of the last minute: when, and the tokens of prompt and cap, by the estimate."""
     density: float = 1.0
     """Tokens that the provider counted last for each one that was estimated; never less than one."""
     ceiling: int = 0

@@ -203,7 +203,7 @@ class AnyRun(RuleBasedStateMachine):
             assert [
                 field.name
                 for field in fields(RunState)
-                if field.name not in ("at", "worked_at", "spent")
+                if field.name not in ("at", "worked_at", "spent", "recent")
                 and getattr(refolded, field.name) != getattr(self.state, field.name)
             ] == []
 
