@@ -72,6 +72,7 @@ class OpenAIModel:
         self._learned = False
         if recalled and self._in_text and endpoint.protocol == "auto":
             observe(Said(REMEMBERED))
+        self._loading: threading.Thread | None = None
         self._opened: openai.OpenAI | None = None
         self._opening = threading.Lock()
 
@@ -159,10 +160,13 @@ class OpenAIModel:
             with contextlib.suppress(UsageProblem, ImportError):
                 _ = self._client().chat.completions
 
-        threading.Thread(target=load, name="model", daemon=True).start()
+        self._loading = threading.Thread(target=load, name="model", daemon=True)
+        self._loading.start()
 
     def close(self) -> None:
         """Close all connections; the model can be used again afterwards."""
+        if self._loading is not None:
+            self._loading.join()  # an interpreter that ends in the middle of an import crashes
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()

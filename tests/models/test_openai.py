@@ -503,3 +503,17 @@ def test_a_variable_that_no_connection_can_be_made_with_is_a_mistake_of_the_user
         with pytest.raises(UsageProblem, match="no connection can be made") as caught:
             model.complete(ASK)
     assert "SSL_CERT_FILE" in caught.value.hint
+
+
+def test_to_be_closed_waits_for_what_is_being_loaded():
+    """An interpreter that ends in the middle of an import crashes."""
+    script = """
+import sys, threading
+from agent.models.openai import Endpoint, OpenAIModel
+with OpenAIModel(Endpoint(base_url="http://127.0.0.1:1/v1", model="m", key="k")) as model:
+    model.prepare()
+    before = [thread.name for thread in threading.enumerate()]
+print("model" in before, [thread.name for thread in threading.enumerate()], "openai" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "True ['MainThread'] True\n", done.stderr
