@@ -107,7 +107,16 @@ def excerpt(body: str) -> str:
 
 
 def to_error(fault: Fault, *, secret: str = "") -> ModelError:
-    """The typed error for a fault; `secret` is blacked out wherever the provider echoes it."""
+    """The typed error for a fault; `secret` is blacked out wherever the provider echoes it.
+
+    Only a status says that nothing was charged: what goes wrong after a good one may have been generated, and billed.
+    """
+    error = _typed(fault, secret)
+    error.billed = error.billed or fault.status is None
+    return error
+
+
+def _typed(fault: Fault, secret: str) -> ModelError:
     status = _effective_status(fault)
     message = str(fault).replace(secret, "***") if secret else str(fault)
     said = f"{fault.type} {fault.code} {fault.text}"

@@ -517,3 +517,12 @@ print("model" in before, [thread.name for thread in threading.enumerate()], "ope
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "True ['MainThread'] True\n", done.stderr
+
+
+@pytest.mark.parametrize(("fault", "billed"), [("stream-error", True), ("overloaded", False)])
+def test_an_error_after_a_good_status_may_have_been_billed(fault, billed):
+    replies = (ScriptedReply(say="I will mend the sum.", fault=fault), ScriptedReply(say="Done."))
+    with ScriptedServer(Script(replies=replies)) as server, talk(server) as model, pytest.raises(ModelError) as caught:
+        model.complete(ASK)
+    assert caught.value.billed is billed
+    assert bool(server.billed.completion) <= billed
