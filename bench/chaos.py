@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.chaosruns import GAVE_UP, RATE, UNPROVEN, ChaosRun, chaos_run
+from tests.e2e.chaosruns import GAVE_UP, RATE, SPENT, UNPROVEN, ChaosRun, chaos_run
 
 SEEDS = 300
-ENDS = {UNPROVEN: "mended", GAVE_UP: "gave up, to be resumed"}
+ENDS = {UNPROVEN: "mended", GAVE_UP: "gave up, to be resumed", SPENT: "out of budget"}
 
 
 def chaos(seeds: int = SEEDS) -> list[ChaosRun]:

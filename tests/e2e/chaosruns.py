@@ -20,8 +20,9 @@ RATE = 0.3
 CAP = 0.25
 """Dollars that a run may cost."""
 MENDED = (RIGHT + RED["sums.py"][RED["sums.py"].index("\n\ndef double") :]).rstrip()
-UNPROVEN, GAVE_UP = 8, 5
-"""As far as a run gets where nothing isolates the tests; and where the provider is down for longer than it waits."""
+UNPROVEN, GAVE_UP, SPENT = 8, 5, 3
+"""As far as a run gets where nothing isolates the tests; where the provider is down for longer than it waits; and where
+replies that never came may have cost all that there was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def wrong_with(red, server, ran):
     """Everything about a run that must not be."""
     if "Traceback" in ran.err:
         yield f"a traceback: {ran.err}"
-    if ran.code not in (UNPROVEN, GAVE_UP):
+    if ran.code not in (UNPROVEN, GAVE_UP, SPENT):
         yield f"the exit code {ran.code}: {ran.said}"
     bill, ledger = billed(server, red), told(red)
     if not bill <= ledger <= CAP:
@@ -59,6 +60,8 @@ def wrong_with(red, server, ran):
     last = entries(red)[-1].event
     if ran.code == GAVE_UP and not (isinstance(last, e.CallFailed) and last.wait is None):
         yield f"it gave up after {last.kind}"
+    if ran.code == SPENT and not any(isinstance(entry.event, e.BudgetExhausted) for entry in entries(red)):
+        yield "it ended as out of budget, and no limit was reached"
     if ran.code == UNPROVEN:
         name = branch(red)
         if git(red, "show", f"{name}:sums.py") != MENDED:
