@@ -34,11 +34,11 @@ def check_git(context: Context) -> Finding:
         place = Path(directory) / ".git"
         with Git(place, environment=context.environ) as git:
             said = git.text("version")
+            if version_in(said) < OLDEST_GIT:
+                oldest = ".".join(map(str, OLDEST_GIT))
+                return problem(said, f"install git {oldest} or newer", UsageProblem.exit_code)
             git.run("init", "--quiet", "--template=", work_tree=Path(directory))
             git.write_blobs([b"kept"])
-    version = version_in(said)
-    if version < OLDEST_GIT:
-        return problem(said, f"install git {'.'.join(map(str, OLDEST_GIT))} or newer", UsageProblem.exit_code)
     return ok(said.removeprefix("git version "))
 
 
