@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 from agent import events as e
+from agent.called import called, compacted
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
 from agent.habits import DEMAND, IDLE_DEMAND, IDLE_END, REPEATS_END, RETURN
@@ -20,9 +20,6 @@ __all__ = ["apply", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
-MINUTE = timedelta(minutes=1)
-SAFE = 0.9
-"""Of a context that was too small: tokens are estimated here and counted there."""
 _BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued)
 """What a user does in their own time: the clock of the budget stands still until then."""
 
@@ -84,12 +81,14 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
         case e.Prompted():
             tree = event.tree or state.tree
             return replace(state, messages=state.messages + event.messages, say=None, hint="", remarks=(), tree=tree)
-        case e.CallReserved() | e.CallFailed() | e.ModelReplied():
-            return _called(state, event)
+        case e.CallReserved() | e.CallFailed():
+            return called(state, event)
+        case e.ModelReplied():
+            return _replied(state, event)
         case e.ToolReturned():
             return _tool_returned(state, event)
         case e.Compacted():
-            return _compacted(state, event)
+            return compacted(state, event)
         case e.TestsFinished():
             return replace(_tested(state, event.report, event.tree), say=Say.RESULTS)
         case e.VerdictReached():
@@ -109,53 +108,8 @@ def _measured(state: RunState, report: TestReport) -> RunState:
     return state
 
 
-def _called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelReplied) -> RunState:
-    """Account for a call. A reservation that is followed by another one was never settled: it stays spent."""
-    spent = state.spent
-    match event:
-        case e.CallReserved():
-            asked = (state.at, int(event.estimate * state.density) + event.max_tokens)
-            recent = tuple(each for each in state.recent if state.at - each[0] < MINUTE)
-            return replace(state, spent=spent.reserving(event), reserved=event, recent=(*recent, asked))
-        case e.CallFailed():
-            if event.usage is not None:
-                spent = spent.settling(state.reserved, event.usage, state.started.prices)
-            elif not event.billed:
-                spent = spent.releasing(state.reserved)
-            return replace(
-                state,
-                spent=spent,
-                reserved=None,
-                failures=state.failures + 1,
-                starved=state.starved + (event.error == "starved"),
-                wait=event.wait or 0.0,
-                overflowed=state.reserved.max_tokens if state.reserved and event.error == "overflow" else 0,
-            )
-        case e.ModelReplied():
-            return _replied(state, event)
-
-
 def _replied(state: RunState, event: e.ModelReplied) -> RunState:
-    spent, prefix, form, density = state.spent, state.prefix, state.prefix_form, state.density
-    if event.usage is not None:
-        if state.reserved and state.reserved.estimate:
-            density = max(1.0, event.usage.prompt / state.reserved.estimate)
-        prefix, form = (len(state.messages), event.usage.prompt), event.form
-        spent = spent.settling(state.reserved, event.usage, state.started.prices)
-    state = replace(
-        state,
-        spent=spent,
-        prefix=prefix,
-        prefix_form=form,
-        density=density,
-        reserved=None,
-        failures=0,
-        starved=0,
-        wait=0.0,
-        overflowed=0,
-        messages=(*state.messages, event.message),
-        pending=event.message.tool_calls,
-    )
+    state = called(state, event)
     return state if state.pending else _turn_ended(state, event.stop_reason)
 
 
@@ -221,31 +175,6 @@ def _in_circles(state: RunState) -> RunState:
     if remark is None or remark in state.remarks:
         return state
     return replace(state, remarks=(*state.remarks, remark))
-
-
-def _ceiling(state: RunState, event: e.Compacted) -> int:
-    """What is known of the context once the server has refused a conversation: less than that, by a rough count."""
-    if not state.overflowed:
-        return state.ceiling
-    return int(SAFE * min(state.context, event.before + state.overflowed))
-
-
-def _compacted(state: RunState, event: e.Compacted) -> RunState:
-    """The conversation with parts of it put aside. Its billed part costs no more than it did, but for the pointers."""
-    messages = list(state.messages)
-    for shortened in event.shortened:
-        messages[shortened.index] = shortened.message
-    billed, tokens = state.prefix
-    pointers = sum(each.message.size for each in event.shortened if each.index < billed)
-    habits = replace(state.habits, made=(), answers=frozenset())
-    return replace(
-        state,
-        messages=tuple(messages),
-        prefix=(billed, tokens + pointers),
-        habits=habits,
-        ceiling=_ceiling(state, event),
-        remarks=(*state.remarks, Say.COMPACTED),
-    )
 
 
 def _finish(state: RunState) -> RunState:

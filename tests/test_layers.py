@@ -20,8 +20,9 @@ SPEAKS = {"agent/__main__.py", *(path for path in SOURCES if path.startswith("ag
 PROGRAMS = {"agent/inplace.py", "agent/models/server.py"}
 """Files that are also programs of their own: their `main` may do the same."""
 PURE = {
+    "agent/called.py",
     "agent/errors.py",
-    "agent/events.py",
+    *(path for path in SOURCES if path.startswith("agent/events/")),
     "agent/folding.py",
     "agent/messages.py",
     "agent/reopened.py",
