@@ -35,7 +35,7 @@ fmt: setup  ## format, and mend what the linter can mend by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-schema: setup  ## write docs/events.schema.json anew from the types of the events
+schema: setup  ## write the JSON schemas in docs/ anew from the types
 	@PYTHONPATH=. $(BIN)/python scripts/schema.py
 
 picture: setup engine  ## draw docs/display.svg anew, from the demonstration's run

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from agent.errors import UsageProblem
-from agent.events import BaselineMeasured, EnvironmentPrepared, Event, TestsFinished
+from agent.events import BaselineMeasured, BudgetExhausted, EnvironmentPrepared, Event, TestsFinished
 from agent.junit import parse
 from agent.place import Place
 from agent.recipe import Recipe
-from agent.state import RunState
+from agent.state import RunState, seconds_left
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import decode, excerpt, sanitise
 from sandbox import Command, ExecResult, SetupFailed
@@ -24,6 +24,8 @@ TO_THE_END = "--maxfail=0 --tb=no --show-capture=no"
 """For a run in which all tests fail: goes on, and does not write down why."""
 DETAIL_LIMIT, OUTPUT_LIMIT, DETAILS_KEPT = 4_000, 6_000, 60
 """Characters of a traceback and of the output that an event carries, and how many tracebacks."""
+SHORTEST = 1.0
+"""Seconds that a run of the suite has at least, also where the budget leaves less."""
 NO_TESTS = 5
 """Pytest's exit code where it finds none: nothing that a change may not begin with."""
 OWN_REPORT = re.compile(r"\s--junit-?xml(?:=|\s+)\S+")
@@ -61,7 +63,11 @@ class Bench:
         Raises:
             UsageProblem: the suite cannot be run, or `fix` was asked of a repository without tests.
         """
-        report = self.run_fresh(state, state.base)
+        seconds = self._seconds(state)
+        report = self.run_fresh(state, state.base, seconds)
+        if report.problem and report.seconds >= seconds and seconds < self.timeout:
+            yield BudgetExhausted(reason=f"the suite alone takes longer than the {seconds:.0f} seconds that are left")
+            return
         self.place.expect(state, state.base)  # the working one, while the model thinks
         none_yet = report.exit_code == NO_TESTS and state.started.task.mode == "change"
         if report.problem and not none_yet:
@@ -88,18 +94,18 @@ class Bench:
         if selection:
             test = selecting(test, selection, self._project_files(tree, cwd))
         try:
-            execution = self.place.execute(state, tree, test_command(recipe, test, self.timeout, cwd))
+            execution = self.place.execute(state, tree, test_command(recipe, test, self._seconds(state), cwd))
         except SetupFailed as error:
             if tree == state.base:
                 raise
             return no_environment(error)
         return to_report(execution.result, cwd)
 
-    def run_fresh(self, state: RunState, tree: str) -> TestReport:
-        """The report of the suite on `tree` in a new container."""
+    def run_fresh(self, state: RunState, tree: str, seconds: float | None = None) -> TestReport:
+        """The report of the suite on `tree` in a new container, within `seconds` or all that a run of it may take."""
         cwd = state.started.task.cwd
         recipe = self.place.recipe(tree, state)
-        command = test_command(recipe, recipe.test, self.timeout, cwd)
+        command = test_command(recipe, recipe.test, seconds or self.timeout, cwd)
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
     def run_control(self, state: RunState, tree: str, files: Collection[str]) -> TestReport:
@@ -110,6 +116,10 @@ class Bench:
         command = test_command(recipe, test, self.timeout, cwd)
         command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} {TO_THE_END}"'))
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
+
+    def _seconds(self, state: RunState) -> float:
+        """What a run of the suite may take, verdicts aside: those are never cut short by the budget."""
+        return max(SHORTEST, min(self.timeout, seconds_left(state, to_the_end=True)))
 
     def _project_files(self, tree: str, cwd: str) -> list[str]:
         """The files of `tree` below the project's directory, relative to it."""

@@ -5,7 +5,7 @@ Nothing that a repository holds can set an endpoint, a key, an image or a budget
 
 import math
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -131,6 +131,7 @@ _KINDS = {
     "limits.calls": _WHOLE,
     "limits.iterations": _WHOLE,
     "limits.seconds": _ABOVE_ZERO,
+    "limits.sandbox_seconds": _ABOVE_ZERO,
     "sandbox": _choice(*SANDBOX_KINDS),
     "image": _TEXT,
     "idle_timeout": _ABOVE_ZERO,
@@ -146,7 +147,7 @@ _DEFAULTS: dict[str, object] = {
     "protocol": "auto",
     "context": 262_144,
     "max_output": 32_768,
-    **{f"limits.{name}": getattr(Limits(), name) for name in ("dollars", "tokens", "calls", "iterations", "seconds")},
+    **{f"limits.{limit.name}": limit.default for limit in fields(Limits)},
     "sandbox": "docker",
     "image": None,
     "idle_timeout": 180.0,

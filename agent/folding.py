@@ -41,6 +41,7 @@ def fold(entries: Iterable[Entry]) -> RunState:
         root_tree=task.base_tree,
         tree=task.base_tree,
         witness_tree=task.base_tree,
+        entries=1,
         at=first.at,
         worked_at=first.at,
         say=Say.PLAN,
@@ -58,13 +59,17 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
     resumed = isinstance(event, _BY_THE_USER)
     elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
     worked_at = state.worked_at if resumed else entry.at
-    spent = replace(state.spent, seconds=state.spent.seconds + elapsed)
-    state = replace(state, at=entry.at, worked_at=worked_at, spent=spent)
+    executed = state.spent.sandbox_seconds + getattr(event, "sandbox_seconds", 0.0)
+    spent = replace(state.spent, seconds=state.spent.seconds + elapsed, sandbox_seconds=executed)
+    state = replace(state, entries=entry.seq + 1, at=entry.at, worked_at=worked_at, spent=spent)
     match event:
         case e.RunStarted():
             raise TypeError("a journal has one RunStarted")
         case e.SessionStarted():
-            return replace(state, failures=0, wait=0.0)
+            return replace(state, failures=0, wait=0.0, paused=None)
+        case e.RunPaused(commit=commit, tree=tree):
+            moved = (commit, tree) if commit != state.tip else state.returned
+            return replace(state, paused=event, returned=moved)
         case e.LimitsChanged(limits=limits):
             return _limited(state, limits)
         case e.PlanApproved() | e.PlanWithheld():
@@ -228,8 +233,9 @@ def _committed(state: RunState, event: e.Committed) -> RunState:
     if report is None:
         raise TypeError("an iteration is committed after its tests")
     verdict = state.verdict if state.verdict and state.verdict.tree == event.tree else None
-    iteration = Iteration(commit=event.commit, tree=event.tree, report=report, verdict=verdict)
-    state = replace(state, uncommitted=False, iterations=(*state.iterations, iteration))
+    number = state.spent.iterations
+    iteration = Iteration(number=number, commit=event.commit, tree=event.tree, report=report, verdict=verdict)
+    state = replace(state, uncommitted=False, returned=None, iterations=(*state.iterations, iteration))
     if verdict is not None and verdict.kind is VerdictKind.PASSED:
         return replace(state, closing=(Outcome.PASSED, "judged in a fresh container"))
     if state.closing:

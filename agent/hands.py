@@ -10,7 +10,7 @@ from agent.bench import Bench, after_build
 from agent.edits import Edit
 from agent.messages import ToolCall, ToolResult
 from agent.place import Place, kept_closed
-from agent.state import Phase, RunState
+from agent.state import Phase, RunState, seconds_left
 from agent.task import Plan
 from agent.testreport import TestReport
 from agent.text import excerpt, sanitise
@@ -34,6 +34,8 @@ from sandbox import Command, Execution, SetupFailed
 __all__ = ["Hands", "RunHands", "keep"]
 
 ID_LENGTH = 16
+SHORTEST = 1.0
+"""Seconds that a command has at least, also where the budget leaves less."""
 LOG_LIMIT = 3_000
 """Characters that the model is shown of a setup that failed."""
 
@@ -77,7 +79,8 @@ class RunHands:
 
     def execute(self, tree: str, script: str, timeout: float) -> Execution:
         recipe = self.place.recipe(tree, self.state)
-        command = Command(script=after_build(recipe, script), timeout=timeout, cwd=self.state.started.task.cwd)
+        seconds = max(SHORTEST, min(timeout, seconds_left(self.state)))
+        command = Command(script=after_build(recipe, script), timeout=seconds, cwd=self.state.started.task.cwd)
         try:
             return self.place.execute(self.state, tree, command)
         except SetupFailed as error:

@@ -71,6 +71,11 @@ class Journal:
         return tuple(self._entries)
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing can be appended any more."""
+        return self._file.closed
+
+    @property
     def chain(self) -> str:
         """The hash over everything written so far, in hexadecimal."""
         return self._chain

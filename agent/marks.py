@@ -73,6 +73,8 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return "verdict", "; ".join([verdict.kind.value, *reasons]), tone_of(verdict.kind), verdict.seconds
         case e.Committed() if event.commit != before.tip:
             return "commit", f"{event.commit[:9]} {event.subject}", Tone.PLAIN, None
+        case e.RunPaused(reason=reason):
+            return "paused", reason, Tone.OPEN, None
         case e.BudgetExhausted(reason=reason):
             return "budget", reason, Tone.BAD, None
         case _:
@@ -134,5 +136,5 @@ _TONES: dict[VerdictKind | e.Outcome | None, Tone] = {
 def _budget(limits: Limits) -> str:
     return (
         f"${limits.dollars:.2f}, {limits.tokens:,} tokens, {limits.calls} calls, {limits.iterations} iterations,"
-        f" {limits.seconds / 60:g} min"
+        f" {limits.seconds / 60:g} min, in the sandbox {limits.sandbox_seconds / 60:g} min"
     )

@@ -19,6 +19,7 @@ LIMIT_OF = {
     "max_calls": "calls",
     "max_iterations": "iterations",
     "max_minutes": "seconds",
+    "max_sandbox_minutes": "sandbox_seconds",
 }
 PLAIN = ("model", "base_url", "context", "max_output", "image", "sandbox")
 PRICES = ("prices.input", "prices.cached", "prices.output")
@@ -38,9 +39,11 @@ def settings_of(options: Options) -> dict[str, object]:
 
 def limits_of(options: Options) -> dict[str, Any]:
     """The limits that were given, by the names of their fields."""
-    given = {LIMIT_OF[name]: value for name, value in options.items() if name in LIMIT_OF and value is not None}
-    seconds = given.get("seconds")
-    return given | ({"seconds": seconds * 60.0} if isinstance(seconds, int | float) else {})
+    given = {name: value for name, value in options.items() if name in LIMIT_OF and value is not None}
+    return {
+        LIMIT_OF[name]: value * 60.0 if name.endswith("_minutes") and isinstance(value, int | float) else value
+        for name, value in given.items()
+    }
 
 
 def settings_as_in(state: "RunState") -> dict[str, object]:

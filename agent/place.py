@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from agent.live import LastLine, Line, Observer, Said, Working
+from agent.meter import Meter
 from agent.recipe import Recipe
 from agent.seal import Seal
 from agent.state import Phase, RunState
@@ -39,6 +40,8 @@ class Place:
     run_id: str
     observe: Observer
     """Is told of slow steps, and of what is printed meanwhile."""
+    meter: Meter = field(default_factory=Meter)
+    """Counts the seconds in which something is made ready or executed."""
     _environments: dict[str, Environment] = field(default_factory=dict, init=False)
     _sandboxes: dict[str, Sandbox] = field(default_factory=dict, init=False)
     _warm: str = field(default="", init=False)
@@ -51,7 +54,8 @@ class Place:
             SandboxError: there is no engine or no image, or the setup failed.
         """
         recipe = self.recipe(tree, state)
-        return self._environment(recipe.setup, recipe.key), recipe
+        with self.meter.running():
+            return self._environment(recipe.setup, recipe.key), recipe
 
     def expect(self, state: RunState, tree: str) -> None:
         """Have the next container for `tree` started ahead of its need: each is still handed out once, and fresh.
@@ -151,13 +155,14 @@ class Place:
             sandbox.__exit__(None, None, None)
 
     def _persistently(self, attempt: Callable[[], T]) -> T:
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return attempt()
-            except SandboxLost as error:
-                self.observe(Said(f"the sandbox was lost ({error.message}); trying again"))
-                self.close()
-        return attempt()
+        with self.meter.running():
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return attempt()
+                except SandboxLost as error:
+                    self.observe(Said(f"the sandbox was lost ({error.message}); trying again"))
+                    self.close()
+            return attempt()
 
 
 def setup_notices(observe: Observer) -> Callable[[str], None]:

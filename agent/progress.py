@@ -16,7 +16,7 @@ from agent.text import number_of, one_line, sanitise
 from agent.verdict import VerdictKind
 from agent.watching import Silent
 
-__all__ = ["Progress", "budget_line", "compared", "lines", "spent_line", "subject"]
+__all__ = ["Progress", "budget_line", "compared", "lines", "spent_line", "subject", "used_lines"]
 
 NAMES_SHOWN = 3
 
@@ -61,13 +61,31 @@ def compared(report: TestReport, before: RunState) -> tuple[frozenset[str], froz
 def budget_line(limits: Limits) -> str:
     """As `$1.00, 8 iterations, 80 calls, 30 min`."""
     iterations, calls = number_of(limits.iterations, "iteration"), number_of(limits.calls, "call")
-    return f"${limits.dollars:.2f}, {iterations}, {calls}, {limits.seconds / 60:g} min"
+    return f"${limits.dollars:.2f}, {iterations}, {calls}, {_minutes(limits.seconds)}"
 
 
 def spent_line(state: RunState) -> str:
     """As `$0.0100 of $1.00, 3 calls`."""
     spent, calls = state.spent, number_of(state.spent.calls, "call")
     return f"${spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {calls}"
+
+
+def used_lines(state: RunState) -> tuple[str, ...]:
+    """What was used of each limit, on three lines."""
+    spent, limits, usage = state.spent, state.started.limits, state.spent.usage
+    calls = f"{spent.calls} of {number_of(limits.calls, 'call')}"
+    iterations = f"{spent.iterations} of {number_of(limits.iterations, 'iteration')}"
+    tokens = f"{usage.prompt:,} in, {usage.cached:,} of them cached, {usage.completion:,} out"
+    sandbox = f"{spent.sandbox_seconds:.0f} s of {_minutes(limits.sandbox_seconds)}"
+    return (
+        f"cost:    ${spent.dollars:.4f} of ${limits.dollars:.2f}, {calls}, {iterations}",
+        f"tokens:  {spent.tokens:,} of {limits.tokens:,} ({tokens})",
+        f"time:    {spent.seconds:.0f} s of {_minutes(limits.seconds)}, in the sandbox {sandbox}",
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} min"
 
 
 def subject(call: ToolCall | None) -> str:
@@ -124,6 +142,10 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield from (f"  note: {one_line(note)}" for note in verdict.notes)
         case e.Committed() if after.tip != before.tip:
             yield f"commit: {event.commit[:9]} {one_line(event.subject)}"
+        case e.RunPaused() if after.tip != before.tip:
+            yield f"paused: {one_line(event.reason)}; the branch is at {event.commit[:9]}, the best so far"
+        case e.RunPaused():
+            yield f"paused: {one_line(event.reason)}"
         case e.BudgetExhausted():
             yield f"budget: {one_line(event.reason)}"
         case _:

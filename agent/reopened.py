@@ -46,6 +46,7 @@ def continued(state: RunState, event: e.Continued) -> RunState:
         root_tree=state.root_tree,
         tree=end.tree,
         witness_tree=end.tree,
+        entries=state.entries,
         at=state.at,
         worked_at=state.worked_at,
         baseline=state.verdict.report if judged and state.verdict else None,
@@ -63,9 +64,8 @@ def reopened(state: RunState) -> RunState:
     end = state.finished
     if end is None:
         return replace(state, closing=None)
-    best = next((each for each in reversed(state.iterations) if each.tree == end.tree), None)
-    returned = () if best is None or end.commit == state.tip else (replace(best, commit=end.commit),)
-    return replace(state, finished=None, closing=None, iterations=state.iterations + returned)
+    returned = state.returned if end.commit == state.tip else (end.commit, end.tree)
+    return replace(state, finished=None, closing=None, returned=returned)
 
 
 def planned(state: RunState, plan: Plan) -> RunState:

@@ -56,5 +56,6 @@ def further_request(state: RunState, request: str, budget: Limits, allow_test_ch
         calls=spent.calls + budget.calls,
         iterations=spent.iterations + budget.iterations,
         seconds=spent.seconds + budget.seconds,
+        sandbox_seconds=spent.sandbox_seconds + budget.sandbox_seconds,
     )
     return Continued(request=request, limits=limits, allow_test_changes=allow_test_changes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent.best import best_of
 from agent.commitmessage import compose
-from agent.events import Committed, Event, Outcome, RunFinished
+from agent.events import Committed, Event, Outcome, RunFinished, RunPaused, Why
 from agent.state import Iteration, Phase, RunState, ending
 from agent.testreport import TestReport
 from agent.text import sanitise
@@ -29,27 +29,43 @@ class Scribe:
     def finish(self, state: RunState) -> Iterator[Event]:
         """Leave the branch at the best tree measured, and say how the run ended."""
         outcome, reason = ending(state) or (Outcome.FAILED, "")
-        best = best_of(state)
-        commit, tree = state.tip, state.iterations[-1].tree if state.iterations else state.base
-        if best is not None and best.tree != tree:
-            number = state.iterations.index(best) + 1
-            subject = f"Return to iteration {number}, the best one"
-            commit, tree = self._commit(state, best.tree, subject, "", best), best.tree
+        commit, tree = self._leave_at_best(state)
         yield RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree)
 
+    def pause(self, state: RunState, why: Why, reason: str, sandbox_seconds: float = 0.0) -> Iterator[Event]:
+        """Leave the branch at the best tree measured until the run goes on, and say why it does not now."""
+        commit, tree = self._leave_at_best(state)
+        yield RunPaused(why=why, reason=reason, commit=commit, tree=tree, sandbox_seconds=sandbox_seconds)
+
+    def _leave_at_best(self, state: RunState) -> tuple[str, str]:
+        """The commit and the tree at which the branch is left."""
+        best = best_of(state)
+        if best is not None and not best.commit:
+            return self._commit(state, best.tree, _subject(state), _done(state)), best.tree
+        tree = best.tree if best else state.tip_tree if state.started.task.mode == "new" else state.base
+        if tree == state.tip_tree:
+            return state.tip, tree
+        subject = f"Return to iteration {best.number}, the best one" if best else "Return to what was there before"
+        return self._commit(state, tree, subject, "", best or _nothing_better(state)), tree
+
     def _commit(self, state: RunState, tree: str, subject: str, body: str, iteration: Iteration | None = None) -> str:
-        """A commit of `tree` on the branch's tip; none if the tree is the tip's.
+        """A commit of `tree` on the branch's tip; none if the tree is the tip's, and the tip an iteration's.
 
         Its date is the journal's: cut off between the branch and the journal, a run makes the same commit again.
         """
-        tip_tree = state.iterations[-1].tree if state.iterations else state.base
-        if tree == tip_tree and iteration is None:
+        if tree == state.tip_tree and iteration is None and state.returned is None:
             return state.tip
         message = compose(subject, body, _trailers(state, iteration))
         commit = self.workspace.commit(tree, state.tip, message, at=state.worked_at)
         at_base = state.tip == state.root_commit
         self.workspace.advance(state.started.branch, commit, None if at_base else state.tip)
         return commit
+
+
+def _nothing_better(state: RunState) -> Iteration:
+    """What the request found, as if it were an iteration."""
+    report = state.baseline or TestReport()
+    return Iteration(number=0, commit=state.started.task.base_commit, tree=state.base, report=report, verdict=None)
 
 
 def _subject(state: RunState) -> str:

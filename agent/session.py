@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from random import random
@@ -14,7 +14,8 @@ from agent.asking import Asker
 from agent.bench import Bench
 from agent.compaction import Compactor
 from agent.config import Settings
-from agent.errors import UsageProblem
+from agent.durable import write_durably
+from agent.errors import GreenwardError, UsageProblem
 from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
 from agent.hands import Hands, keep
@@ -23,15 +24,18 @@ from agent.judge import Judge
 from agent.ledger import estimate
 from agent.live import Said
 from agent.loop import Kit, run
+from agent.meter import Meter, metered
 from agent.models import ModelError, Request
 from agent.models.endpoint import Endpoint
 from agent.models.memory import ENDPOINTS, Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
 from agent.pacing import Pace
+from agent.pausing import Stop, pause, stop_of
 from agent.place import Place, setup_notices
 from agent.recipes import Recipes
 from agent.redact import Redactor
+from agent.result import RESULT, result_file
 from agent.runs import JOURNAL
 from agent.scribe import Scribe
 from agent.speaking import Speaker
@@ -146,13 +150,40 @@ class Session:
         return Journal(directory / JOURNAL, scrub=scrub)
 
     def _work(self, journal: Journal, engine: Engine) -> RunState:
-        state = fold(journal.entries)
+        state, meter = fold(journal.entries), Meter()
         journal.append(SessionStarted(pid=os.getpid(), version=__version__))
-        with ExitStack() as stack:
-            run(journal, self._kit(state, engine, stack))
+        try:
+            with ExitStack() as stack:
+                run(journal, self._kit(state, engine, stack, meter))
+        except BaseException as error:
+            self._pause(journal, stop_of(error), meter)
+            raise
         state = fold(journal.entries)
+        self._record(state)
         self._deliver(state)
         return state
+
+    def _pause(self, journal: Journal, stop: Stop, meter: Meter) -> None:
+        """Leave the branch at the best tree and say so, as far as what ended the session lets that be done."""
+        broken = (OSError, GreenwardError)
+        with suppress(*broken), self._reopened(journal) as opened:
+            with suppress(*broken):
+                pause(opened, Scribe(workspace=self.workspace), stop, meter)
+            self._record(fold(opened.entries), exit_code=stop.exit_code)
+
+    def _reopened(self, journal: Journal) -> AbstractContextManager[Journal]:
+        """The journal, opened again where an append that was cut off has closed it."""
+        return self._journal(journal.path.parent.name) if journal.closed else nullcontext(journal)
+
+    def _record(self, state: RunState, *, exit_code: int | None = None) -> None:
+        """Write what the run came to, or where it stands, into its directory.
+
+        Raises:
+            DamagedRun: it cannot be written.
+        """
+        code = exit_code if exit_code is not None else state.outcome.exit_code if state.outcome else 0
+        directory = self.workspace.run_directory(state.started.run_id)
+        write_durably(directory / RESULT, result_file(state, exit_code=code))
 
     def _deliver(self, state: RunState, *, again: bool = False) -> None:
         """Write the files of a finished scaffold, `again` only where none are; any other result waits for `accept`."""
@@ -163,7 +194,7 @@ class Session:
         if not again or unwritten(self.workspace):
             check_out(self.workspace, state, self.around.environ)
 
-    def _kit(self, state: RunState, engine: Engine, stack: ExitStack) -> Kit:
+    def _kit(self, state: RunState, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
         workspace, started = self.workspace, state.started
         recipes = Recipes(workspace=workspace, task=started.task)
         place = Place(
@@ -173,6 +204,7 @@ class Session:
             limits=Limits(),
             run_id=started.run_id,
             observe=self.around.watcher.notice,
+            meter=meter,
         )
         recipes.execute = place.execute_in
         if state.plan is None and started.task.mode != "fix":
@@ -204,13 +236,13 @@ class Session:
         )
         return Kit(
             approve=Approver(decide=self.around.approve).approve,
-            prepare=bench.prepare,
-            measure=bench.measure,
+            prepare=metered(bench.prepare, meter),
+            measure=metered(bench.measure, meter),
             prompt=speaker.prompt,
             ask=asker.ask,
-            call_tool=hands.call_tool,
-            test=bench.test,
-            judge=Judge(bench=bench).judge,
+            call_tool=metered(hands.call_tool, meter),
+            test=metered(bench.test, meter),
+            judge=metered(Judge(bench=bench).judge, meter),
             commit=scribe.commit,
             finish=scribe.finish,
         )

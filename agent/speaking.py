@@ -115,21 +115,17 @@ def _best_place(state: RunState) -> tuple[str, str]:
     best = best_of(state)
     if best is None:
         return state.base, "what they were at the beginning"
-    return best.tree, f"what they were after iteration {_number(state, best)} ({best.report})"
+    return best.tree, f"what they were after iteration {best.number} ({best.report})"
 
 
 def _dead_ends(state: RunState) -> list[str]:
     """What the iterations came to that are not the best one."""
     best = best_of(state)
     others = [each for each in state.iterations if each is not best or each.report.failing]
-    return [f"iteration {_number(state, each)}: {_result(each)}" for each in others[-ENDS_SHOWN:]]
+    return [f"iteration {each.number}: {_result(each)}" for each in others[-ENDS_SHOWN:]]
 
 
 def _result(iteration: Iteration) -> str:
     failing = iteration.report.failing
     names = ", ".join(one_line(name) for name in failing[:NAMES_SHOWN])
     return f"{iteration.report}{f' ({names})' if names else ''}"
-
-
-def _number(state: RunState, iteration: Iteration) -> int:
-    return state.spent.iterations - len(state.iterations) + state.iterations.index(iteration) + 1

@@ -19,17 +19,26 @@ class Spent:
     calls: int = 0
     iterations: int = 0
     seconds: float = 0.0
+    sandbox_seconds: float = 0.0
 
     def exceeds(self, limits: Limits, *, tail: float = 0.0) -> str:
-        """The limit that is reached, in words; empty if none is. `tail` seconds are kept back."""
+        """The limit that is reached, in words; empty if none is. `tail` seconds are kept back; see `left`."""
+        wall, sandbox = self.left(limits, tail=tail)
         reached = {
             f"${limits.dollars:g}": self.dollars >= limits.dollars,
             f"{limits.tokens:,} tokens": self.tokens >= limits.tokens,
             f"{limits.calls} calls": self.calls >= limits.calls,
             f"{limits.iterations} iterations": self.iterations >= limits.iterations,
-            f"{limits.seconds:g} seconds": self.seconds >= limits.seconds - tail,
+            f"{limits.seconds:g} seconds": wall <= 0,
+            f"{limits.sandbox_seconds:g} seconds in the sandbox": sandbox <= 0,
         }
         return next((f"the budget of {words} is spent" for words, is_reached in reached.items() if is_reached), "")
+
+    def left(self, limits: Limits, *, tail: float = 0.0) -> tuple[float, float]:
+        """Seconds that are left of the wall clock and in the sandbox, of each limit `tail` or a quarter kept back."""
+        wall = limits.seconds - min(tail, limits.seconds / 4) - self.seconds
+        sandbox = limits.sandbox_seconds - min(tail, limits.sandbox_seconds / 4) - self.sandbox_seconds
+        return wall, sandbox
 
     def reserving(self, call: CallReserved) -> "Spent":
         """With the worst case of one more call."""

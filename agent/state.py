@@ -13,10 +13,10 @@ from agent.task import Plan
 from agent.testreport import TestReport
 from agent.verdict import Verdict, shortfall
 
-__all__ = ["Due", "Iteration", "Phase", "RunState", "due", "ending"]
+__all__ = ["Due", "Iteration", "Phase", "RunState", "due", "ending", "seconds_left"]
 
 TAIL_SECONDS = 10.0
-"""Kept of the wall clock for a last verdict, besides twice what the suite took."""
+"""Kept of the time for a last verdict, besides twice what the suite took; of short limits a quarter is kept."""
 
 
 class Phase(StrEnum):
@@ -44,8 +44,9 @@ class Due(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Iteration:
-    """One committed cycle of writing and testing."""
+    """One committed cycle of writing and testing; `number` counts them from 1."""
 
+    number: int
     commit: str
     tree: str
     report: TestReport
@@ -63,6 +64,8 @@ class RunState:
     root_tree: str
     tree: str
     """The work as it stands."""
+    entries: int
+    """Of the journal, so far."""
     at: datetime
     worked_at: datetime
     """When something was last done; that a session takes the run up again is no work."""
@@ -95,6 +98,8 @@ class RunState:
     uncommitted: bool = False
     verdict: Verdict | None = None
     iterations: tuple[Iteration, ...] = ()
+    returned: tuple[str, str] | None = None
+    """The commit and tree of the best, where the branch was put back to; None: it is where the iterations led."""
     unsealed: tuple[e.Unsealed, ...] = ()
     spent: Spent = field(default_factory=Spent)
     reserved: e.CallReserved | None = None
@@ -115,6 +120,8 @@ class RunState:
     """Tokens of conversation and cap that were too many for the server, whatever its context is said to be; 0: none."""
     wait: float = 0.0
     closing: tuple[Outcome, str] | None = None
+    paused: e.RunPaused | None = None
+    """How the last session ended, if it did so before the run and no other one has begun."""
     finished: e.RunFinished | None = None
 
     @property
@@ -130,12 +137,21 @@ class RunState:
     @property
     def result_tree(self) -> str:
         """The tree that the branch was left at, or stands at."""
-        return self.finished.tree if self.finished else self.iterations[-1].tree if self.iterations else self.base
+        return self.finished.tree if self.finished else self.tip_tree
 
     @property
     def tip(self) -> str:
         """The commit at the end of the branch."""
+        if self.returned:
+            return self.returned[0]
         return self.iterations[-1].commit if self.iterations else self.started.task.base_commit
+
+    @property
+    def tip_tree(self) -> str:
+        """The tree of that commit."""
+        if self.returned:
+            return self.returned[1]
+        return self.iterations[-1].tree if self.iterations else self.base
 
     @property
     def outcome(self) -> Outcome | None:
@@ -161,7 +177,7 @@ def due(state: RunState) -> Due:
     if state.uncommitted:
         judged = state.verdict is not None and state.verdict.tree == state.tested_tree
         return Due.JUDGE if state.green and not judged else Due.COMMIT
-    if state.pending and not state.closing and state.spent.seconds < state.started.limits.seconds - _tail(state):
+    if state.pending and not state.closing and seconds_left(state) > 0:
         return _missing(state) or Due.CALL_TOOL
     if (end := ending(state)) is not None:
         unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
@@ -181,11 +197,18 @@ def ending(state: RunState) -> tuple[Outcome, str] | None:
     return (Outcome.OUT_OF_BUDGET, spent) if spent else None
 
 
+def seconds_left(state: RunState, *, to_the_end: bool = False) -> float:
+    """Seconds in which something may be executed.
+
+    With `to_the_end` also those that are kept for a last test and verdict.
+    """
+    return min(state.spent.left(state.started.limits, tail=0.0 if to_the_end else _tail(state)))
+
+
 def _tail(state: RunState) -> float:
-    """Seconds kept of the wall clock for the last test and verdict."""
+    """Seconds kept back for the last test and verdict."""
     measured = state.report or state.baseline
-    suite = measured.seconds if measured else 0.0
-    return min(2 * suite + TAIL_SECONDS, state.started.limits.seconds / 4)
+    return 2 * (measured.seconds if measured else 0.0) + TAIL_SECONDS
 
 
 def _missing(state: RunState) -> Due | None:

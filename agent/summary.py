@@ -3,7 +3,7 @@
 import shlex
 
 from agent.events import Outcome
-from agent.progress import spent_line
+from agent.progress import used_lines
 from agent.runs import StoredRun
 from agent.state import RunState
 from agent.testreport import TestReport
@@ -38,10 +38,7 @@ def summary(state: RunState, where: str = "") -> str:
     if shown := proof(state):
         lines.append(f"shown:   {shown}")
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
-    usage = state.spent.usage
-    lines.append(
-        f"cost:    {spent_line(state)}, {usage.prompt:,} tokens in ({usage.cached:,} cached), {usage.completion:,} out"
-    )
+    lines += used_lines(state)
     lines.append(f"branch:  {state.started.branch}")
     lines.append(f"next:    {next_step(state, where)}")
     return sanitise("\n".join(lines))
@@ -63,9 +60,9 @@ def run_line(run: StoredRun) -> str:
 
 def headline(state: RunState) -> str:
     """The outcome in a word, and the reason for it."""
-    outcome = state.outcome
-    word = WORDS[outcome] if outcome else "unfinished"
-    return f"{word}: {one_line(state.reason)}" if state.reason else word
+    word = WORDS[state.outcome] if state.outcome else "unfinished"
+    reason = state.reason if state.outcome else state.paused.reason if state.paused else ""
+    return f"{word}: {one_line(reason)}" if reason else word
 
 
 def _reasons(state: RunState) -> tuple[str, ...]:
@@ -111,9 +108,11 @@ def next_step(state: RunState, where: str = "") -> str:
     if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
         return f"cd {where or '.'} && git log"
     run_id += f" --repo {where}" if where else ""
-    if state.outcome is None:
+    if state.outcome is None and state.result_tree == state.root_tree:
         return f"greenward resume {run_id}"
     more = f"greenward resume {run_id} carries the plan out" if state.outcome is Outcome.PLANNED else ""
+    if state.outcome is None:
+        more = f"greenward resume {run_id} goes on"
     if state.outcome is Outcome.OUT_OF_BUDGET and "context" not in state.reason:
         more = f"greenward resume {run_id} {_raised(state)} goes on"
     if state.result_tree == state.root_tree:
@@ -129,6 +128,8 @@ def _raised(state: RunState) -> str:
         return f"--max-iterations {2 * limits.iterations}"
     if spent.calls >= limits.calls:
         return f"--max-calls {2 * limits.calls}"
+    if "in the sandbox" in state.reason:
+        return f"--max-sandbox-minutes {2 * limits.sandbox_seconds / 60:g}"
     if "seconds" in state.reason:
         return f"--max-minutes {2 * limits.seconds / 60:g}"
     return f"--max-tokens {2 * limits.tokens}" if "tokens" in state.reason else f"--max-cost {2 * limits.dollars:g}"

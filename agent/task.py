@@ -20,6 +20,9 @@ class Limits:
     calls: int = 80
     iterations: int = 8
     seconds: float = 1800.0
+    """Wall clock, without the time between sessions."""
+    sandbox_seconds: float = 1800.0
+    """In which environments are made, and commands and tests executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,19 @@
-"""Writes the JSON schema of what `greenward --json` prints to `docs/events.schema.json`."""
+"""Writes the JSON schemas of what programs read of greenward into `docs/`."""
 
 import json
 from pathlib import Path
 
-from agent.stream import schema
+from agent import result, stream
 
-TARGET = Path(__file__).parents[1] / "docs" / "events.schema.json"
+DOCS = Path(__file__).parents[1] / "docs"
+SCHEMAS = {DOCS / "events.schema.json": stream.schema, DOCS / "result.schema.json": result.schema}
 
 
-def text() -> str:
-    """The schema as it stands in the file."""
-    return json.dumps(schema(), indent=2, sort_keys=True) + "\n"
+def texts() -> dict[Path, str]:
+    """Each file with the schema as it is to stand in it."""
+    return {path: json.dumps(schema(), indent=2, sort_keys=True) + "\n" for path, schema in SCHEMAS.items()}
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(), "utf-8")
+    for path, text in texts().items():
+        path.write_text(text, "utf-8")

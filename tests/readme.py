@@ -13,7 +13,8 @@ CHANGING = (
     (r"\$0\.\d{4}", "<cost>"),
     (r"cd \S+ &&", "cd <directory> &&"),
     (r"--repo \S+?(?=,|$)", "--repo <directory>"),
-    (r"[\d,]+ tokens in \([\d,]+ cached\), [\d,]+ out", "<tokens>"),
+    (r"[\d,]+ of 5,000,000 \([\d,]+ in, [\d,]+ of them cached, [\d,]+ out\)", "<tokens>"),
+    (r"time:    \d+ s of 30 min, in the sandbox \d+ s of", "time:    <seconds> of 30 min, in the sandbox <seconds> of"),
 )
 
 

@@ -162,7 +162,7 @@ def test_versions_are_read_from_what_programs_say(text, version):
 def test_the_settings_that_somebody_chose_are_named():
     chosen = {**HOST, "GREENWARD_LIMITS_CALLS": "7"}
     assert check_settings(context(environ=chosen, flags={"context": 99_000})).found == (
-        "20 settings, of which chosen: context = 99000 (command line), limits.calls = 7 (GREENWARD_LIMITS_CALLS)"
+        "21 settings, of which chosen: context = 99000 (command line), limits.calls = 7 (GREENWARD_LIMITS_CALLS)"
     )
     assert check_settings(context(keys={"RUNAPI_KEY": KEY})).found.endswith("chosen: none")
 

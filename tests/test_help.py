@@ -75,7 +75,9 @@ def test_options_stand_under_the_heading_that_they_belong_to():
     sections = re.split(r"\n(?=\w+:\n)", shown("fix"))
     headed = {text.partition(":\n")[0]: set(re.findall(r"--[a-z-]+", text)) for text in sections[1:]}
     assert list(headed) == ["Arguments", "Options", "Project", "Model", "Sandbox", "Limits"]
-    assert headed["Limits"] == {"--max-cost", "--max-tokens", "--max-calls", "--max-iterations", "--max-minutes"}
+    assert headed["Limits"] == {
+        "--max-cost", "--max-tokens", "--max-calls", "--max-iterations", "--max-minutes", "--max-sandbox-minutes",
+    }  # fmt: skip
     assert headed["Sandbox"] == {"--image", "--sandbox"}
     assert {"--help", "--allow-unproven"} <= headed["Options"]
 

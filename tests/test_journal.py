@@ -70,6 +70,7 @@ def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(pa
         e.PlanApproved(plan=Plan(summary="Add.", steps=("Add.",))),
         e.PlanWithheld(reason="not yet"),
         e.HintGiven(text="look at the sums"),
+        e.RunPaused(why="model", reason="no reply", commit="c1", tree="bad"),
         e.Continued(request="also subtract", limits=Limits(dollars=3.0), allow_test_changes=("tests/*",)),
     ]
     shortened = e.Shortened(index=2, message=Message(role="tool", content="…", tool_call_id="c"))

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from agent import events as e
+from agent.best import best_of
 from agent.errors import DamagedRun
 from agent.events import Outcome
 from agent.folding import fold
 from agent.journal import Entry
 from agent.messages import Message
-from agent.scribe import best_of
 from agent.verdict import Verdict, VerdictKind
 from tests.gitrepo import git
 from tests.kits import EPOCH
@@ -216,16 +216,94 @@ def state_of(*reports, passed: int | None = None, baseline=True):
         ([showing(a="passed", b="passed"), showing(a="failed", b="passed")], None, "t0"),
         ([showing(a="failed", b="passed"), showing(a="failed", b="passed", new="passed")], None, "t1"),
         ([showing(a="failed", b="passed", new="failed"), showing(a="failed", b="passed")], None, "t1"),
-        ([showing(a="failed", b="passed"), showing(a="failed", b="passed", new="failed")], None, "t0"),
+        ([showing(a="failed", b="passed"), showing(a="failed", b="passed", new="failed")], None, "t1"),
+        ([showing(a="passed", b="failed"), showing(a="failed", b="passed")], None, "t1"),
         ([showing(a="failed"), showing(a="passed", b="passed")], 0, "t0"),
         ([showing(b="passed"), showing()], None, "t0"),
     ],
-    ids=["more", "earlier", "newest of equals", "fewer failures", "new failure", "judged", "no result is none"],
+    ids=[
+        "more",
+        "earlier",
+        "newest of equals",
+        "fewer failures",
+        "a new test is no regression",
+        "fewer regressions",
+        "judged",
+        "no result is none",
+    ],
 )
 def test_the_best_iteration(reports, passed, best):
     found = best_of(state_of(*reports, passed=passed))
     assert found is not None
     assert found.tree == best
+
+
+@pytest.mark.parametrize("worse", [showing(a="failed", b="failed"), showing(a="passed", b="failed"), showing()])
+def test_what_the_request_found_is_better_than_an_iteration_that_broke_it(worse):
+    assert best_of(state_of(worse)) is None
+
+
+def test_the_branch_returns_to_what_the_request_found_if_nothing_was_better(at):
+    iteration(at, "x = 2\n", a="failed", b="failed", c="failed")
+    end = ended(at)
+
+    assert end.tree == at.task.base_tree
+    assert git(at.root, "log", "--format=%s", f"{at.task.base_commit}..{BRANCH}").splitlines() == [
+        "Return to what was there before",
+        "Iteration 1: 3 failed",
+    ]
+
+
+# A pause
+
+
+def paused(at):
+    at.events += at.scribe.pause(at.state, "interrupted", "")
+    return at.state
+
+
+def test_a_pause_leaves_the_branch_at_the_best_tree_and_the_work_where_it_is(at):
+    iteration(at, "x = 2\n", a="passed", b="failed", c="passed")
+    iteration(at, "x = 3\n", a="failed", b="failed", c="passed")
+    state = paused(at)
+
+    assert (state.tip_tree, state.result_tree) == (state.iterations[0].tree,) * 2
+    assert state.tree == state.iterations[1].tree
+    assert git(at.root, "rev-parse", BRANCH) == state.tip != state.iterations[1].commit
+
+
+def test_after_a_pause_the_run_commits_on_top_of_the_return(at):
+    iteration(at, "x = 2\n", a="passed", b="failed", c="passed")
+    iteration(at, "x = 3\n", a="failed", b="failed", c="passed")
+    paused(at)
+    at.events.append(e.SessionStarted(pid=9, version="1"))
+    assert at.state.paused is None
+    iteration(at, "x = 4\n", a="passed", b="passed", c="passed")
+
+    assert git(at.root, "log", "--format=%s", f"{at.task.base_commit}..{BRANCH}").splitlines() == [
+        "Iteration 3: 3 passed",
+        "Return to iteration 1, the best one",
+        "Iteration 2: 2 failed, 1 passed",
+        "Iteration 1: 1 failed, 2 passed",
+    ]
+
+
+def test_a_pause_before_the_verdict_leaves_the_branch_at_what_was_measured(at):
+    at.wrote(at.put({"app.py": "x = 2\n"}), a="passed", b="passed", c="passed")
+    state = paused(at)
+
+    assert state.tip_tree == state.tested_tree
+    assert git(at.root, "log", "-1", "--format=%s", BRANCH) == "Iteration 1: 3 passed"
+    at.events.append(e.VerdictReached(verdict=Verdict(kind=VerdictKind.PASSED, tree=state.tested_tree)))
+    at.committed()
+    assert "Verdict: passed\n" in git(at.root, "log", "-1", "--format=%B", BRANCH) + "\n"
+    assert at.state.tip_tree == state.tested_tree
+
+
+def test_two_pauses_in_a_row_return_once(at):
+    iteration(at, "x = 2\n", a="passed", b="failed", c="passed")
+    iteration(at, "x = 3\n", a="failed", b="failed", c="passed")
+    assert paused(at).tip == paused(at).tip
 
 
 def test_without_a_baseline_the_last_iteration_is_the_best():

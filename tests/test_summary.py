@@ -49,7 +49,9 @@ green: judged in a fresh container
 done:    Mend the sum.
 tests:   1 failed, 1 passed -> 2 passed
 shown:   2 passed in a fresh container; 1 of 1 acceptance criteria failed before and hold after
-cost:    $0.0201 of $1.00, 5 calls, 230 tokens in (100 cached), 30 out
+cost:    $0.0201 of $1.00, 5 of 80 calls, 2 of 8 iterations
+tokens:  6,260 of 5,000,000 (230 in, 100 of them cached, 30 out)
+time:    26 s of 30 min, in the sandbox 0 s of 30 min
 branch:  greenward/work-r1
 next:    greenward diff r1, then greenward accept r1"""
     )

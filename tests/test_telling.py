@@ -185,7 +185,7 @@ def test_what_happens_between_turns_is_marked_with_the_turn_before_it():
         (0, "environment", "found in the cache"),
         (0, "baseline", "1 failed"),
         (1, "session", "taken up again by greenward 2"),
-        (1, "limits", "at most $2.00, 7 tokens, 3 calls, 2 iterations, 1.5 min"),
+        (1, "limits", "at most $2.00, 7 tokens, 3 calls, 2 iterations, 1.5 min, in the sandbox 30 min"),
         (1, "iteration 1", "1 failed"),
         (1, "commit", "c-t1 t1"),
         (1, "budget", "spent"),
@@ -370,5 +370,6 @@ def test_more_budget_after_the_end_is_told_as_such():
         e.TestsFinished(report=report(a="failed"), tree="t1"), committed("t1"), spent, e.LimitsChanged(limits=Limits())
     )
     assert [(mark.what, mark.words) for mark in run.marks[-2:]] == [
-        ("ended", "out of budget"), ("limits", "at most $1.00, 5,000,000 tokens, 80 calls, 8 iterations, 30 min"),
+        ("ended", "out of budget"),
+        ("limits", "at most $1.00, 5,000,000 tokens, 80 calls, 8 iterations, 30 min, in the sandbox 30 min"),
     ]  # fmt: skip

@@ -65,6 +65,7 @@ LIMITS: Group = {
     "max_calls": _option(int, "How often the model may be asked.", "N", "Limits"),
     "max_iterations": _option(int, "How many write-test cycles.", "N", "Limits"),
     "max_minutes": _option(float, "How long it may take.", "MINUTES", "Limits"),
+    "max_sandbox_minutes": _option(float, "How long it may execute.", "MINUTES", "Limits"),
 }
 SHARED = MODEL | SERVER | LIMITS
 APPROVAL: Group = {

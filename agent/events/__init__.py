@@ -26,8 +26,10 @@ from agent.events.sessions import (
     PlanApproved,
     PlanWithheld,
     RunFinished,
+    RunPaused,
     RunStarted,
     SessionStarted,
+    Why,
 )
 from agent.events.words import Outcome, Say
 from agent.events.work import BaselineMeasured, Committed, EnvironmentPrepared, TestsFinished, VerdictReached
@@ -54,6 +56,7 @@ __all__ = [
     "Planned",
     "Prompted",
     "RunFinished",
+    "RunPaused",
     "RunStarted",
     "Say",
     "SessionStarted",
@@ -63,6 +66,7 @@ __all__ = [
     "ToolReturned",
     "Unsealed",
     "VerdictReached",
+    "Why",
 ]
 
 Event = Annotated[
@@ -85,6 +89,7 @@ Event = Annotated[
     | VerdictReached
     | Committed
     | BudgetExhausted
+    | RunPaused
     | RunFinished,
     Discriminator("kind"),
 ]

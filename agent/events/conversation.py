@@ -84,6 +84,7 @@ class ToolReturned:
     effect: Effect | None = None
     repeats: str = ""
     """The id of the call whose answer still held, so that this one was not carried out."""
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,17 @@ __all__ = [
     "PlanApproved",
     "PlanWithheld",
     "RunFinished",
+    "RunPaused",
     "RunStarted",
     "SessionStarted",
+    "Why",
 ]
 
 
 SCHEMA = 1
+
+Why = Literal["interrupted", "model", "sandbox", "error"]
+"""What ended a session before its run: the user or a supervisor; no model; no sandbox; anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,19 @@ class SessionStarted:
     kind: Literal["session_started"] = "session_started"
     pid: int
     version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused:
+    """The session ended before the run did; until it goes on, the branch is at the best tree that was measured."""
+
+    kind: Literal["run_paused"] = "run_paused"
+    why: Why
+    reason: str
+    commit: str
+    tree: str
+    """What that commit holds; the work itself may be elsewhere, and goes on from there."""
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

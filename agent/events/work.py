@@ -27,6 +27,7 @@ class EnvironmentPrepared:
     build: str
     test: str
     notes: tuple[str, ...] = ()
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class BaselineMeasured:
 
     kind: Literal["baseline_measured"] = "baseline_measured"
     report: TestReport
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class TestsFinished:
     kind: Literal["tests_finished"] = "tests_finished"
     report: TestReport
     tree: str
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class VerdictReached:
 
     kind: Literal["verdict_reached"] = "verdict_reached"
     verdict: Verdict
+    sandbox_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,7 +186,7 @@ def test_a_run_that_waits_for_its_next_attempt_ends_at_once(red):
         process = start("fix", red, *LOCAL, environment=variables(server))
         wait_for(lambda: lines_written(red) and events(red, CallFailed), process)
         interrupted(process)
-        assert isinstance(whole(red)[-1], CallFailed)
+        assert isinstance(whole(red)[-2], CallFailed)
         ran = resumed(red, server)
         assert ran.code == 0, ran.said
         assert len(server.requests) == 1 + len(mended_at_once().replies)
