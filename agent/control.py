@@ -1,28 +1,29 @@
 """The control: the judged tests once more, made to fail. Whatever still passes was reported falsely, or cannot fail.
 
-Each test's body is wrapped so that it raises at its end whatever it did before, and every file gets a test that must
-pass, to show that the file was run at all. A file whose own test does not pass shows nothing either way: it is left
-out.
+They are made to fail in two ways. Each test's body is wrapped so that it raises at its end whatever it did before; and
+beside it stands a twin that expects other values. Every file gets a test that must pass, to show that the file was run
+at all: one whose own test does not pass shows nothing either way, and is left out.
 """
 
 import ast
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agent.perturbed import FunctionLike, twin_of
 from agent.testreport import Status, TestReport
 
 __all__ = ["Control", "Sabotaged", "control_of", "sabotage"]
 
-FunctionLike = ast.FunctionDef | ast.AsyncFunctionDef
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sabotaged:
-    """A test file in which the tests `names` (as `TestX::test_a`) cannot pass, and `must_pass` has to."""
+    """A test file in which the tests `names` (as `TestX::test_a`) and `twins` cannot pass, and `must_pass` has to."""
 
     source: bytes
     names: frozenset[str]
+    twins: Mapping[str, str]
+    """From the name of a twin, which expects other values, to that of its test."""
     must_pass: str
 
 
@@ -37,19 +38,36 @@ class Control:
         """How many test functions are made to fail."""
         return sum(len(file.names) for file in self.files.values())
 
+    @property
+    def twins(self) -> int:
+        """How many of them have a twin that expects other values."""
+        return sum(len(file.twins) for file in self.files.values())
+
     def suspects(self, report: TestReport) -> tuple[str, ...]:
         """Ids of tests that were made to fail and are reported as passed."""
         return tuple(
-            case_id for case_id in sorted(report.ids(Status.PASSED)) if _name(case_id) in self._names(_path(case_id))
+            case_id for case_id in sorted(report.ids(Status.PASSED)) if _name(case_id) in self._of(case_id).names
         )
+
+    def insensible(self, report: TestReport) -> tuple[str, ...]:
+        """Ids of tests that pass whatever values they expect: their twins are reported as passed."""
+        found = (
+            case_id.replace(_last(_name(case_id)), _last(test), 1)
+            for case_id in sorted(report.ids(Status.PASSED))
+            if (test := self._of(case_id).twins.get(_name(case_id)))
+        )
+        return tuple(found)
 
     def left_out(self, report: TestReport) -> tuple[str, ...]:
         """Paths of files of which this report shows nothing: the test that has to pass in them did not."""
         passed = report.ids(Status.PASSED)
         return tuple(path for path, file in self.files.items() if f"{path}::{file.must_pass}" not in passed)
 
-    def _names(self, path: str) -> Collection[str]:
-        return self.files[path].names if path in self.files else ()
+    def _of(self, case_id: str) -> Sabotaged:
+        return self.files.get(_path(case_id), _NOTHING)
+
+
+_NOTHING = Sabotaged(source=b"", names=frozenset(), twins={}, must_pass="")
 
 
 def control_of(report: TestReport, read: Callable[[str], bytes | None]) -> Control:
@@ -75,26 +93,44 @@ def sabotage(source: bytes, names: Collection[str]) -> Sabotaged | None:
         module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None
-    found = frozenset(_wrap(module.body, "", frozenset(names)))
-    if not found:
+    mark = hashlib.sha256(source).hexdigest()[:12]
+    saboteur = _Saboteur(names=frozenset(names), mark=mark)
+    saboteur.treat(module.body, "")
+    if not saboteur.found:
         return None
-    must_pass = f"test_control_{hashlib.sha256(source).hexdigest()[:12]}"
+    must_pass = f"test_control_{mark}"
     module.body += ast.parse(f"def {must_pass}():\n    pass\n").body
-    return Sabotaged(source=ast.unparse(ast.fix_missing_locations(module)).encode(), names=found, must_pass=must_pass)
+    source = ast.unparse(ast.fix_missing_locations(module)).encode()
+    return Sabotaged(source=source, names=frozenset(saboteur.found), twins=saboteur.twins, must_pass=must_pass)
 
 
-def _wrap(body: list[ast.stmt], above: str, names: frozenset[str]) -> list[str]:
-    """Make the named tests of a module or class raise, and return the names of those that were found."""
-    found = []
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            found += _wrap(node.body, f"{above}{node.name}::", names)
-        elif isinstance(node, FunctionLike) and f"{above}{node.name}" in names:
-            node.body = _raising(node.body)
-            found.append(f"{above}{node.name}")
-        elif isinstance(node, ast.If | ast.Try | ast.With):
-            found += _wrap(node.body, above, names)
-    return found
+@dataclass(slots=True, kw_only=True)
+class _Saboteur:
+    """Makes the tests `names` of a module raise, and puts twins beside them that expect other values."""
+
+    names: frozenset[str]
+    mark: str
+    found: set[str] = field(default_factory=set)
+    twins: dict[str, str] = field(default_factory=dict)
+
+    def treat(self, body: list[ast.stmt], above: str) -> None:
+        """The statements of a module, or of the class whose name ends `above`."""
+        for node in tuple(body):
+            if isinstance(node, ast.ClassDef):
+                self.treat(node.body, f"{above}{node.name}::")
+            elif isinstance(node, FunctionLike) and f"{above}{node.name}" in self.names:
+                self._test(node, body, above)
+            elif isinstance(node, ast.If | ast.Try | ast.With):
+                self.treat(node.body, above)
+
+    def _test(self, node: FunctionLike, body: list[ast.stmt], above: str) -> None:
+        name = f"{above}{node.name}"
+        twin = twin_of(node, f"{node.name}_control_{self.mark}")
+        if twin is not None and name not in self.twins.values():
+            body.insert(body.index(node) + 1, twin)
+            self.twins[f"{above}{twin.name}"] = name
+        node.body = _raising(node.body)
+        self.found.add(name)
 
 
 def _raising(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -110,3 +146,7 @@ def _path(case_id: str) -> str:
 def _name(case_id: str) -> str:
     """What stands in the file: the id without its path and its parameters."""
     return case_id.partition("::")[2].partition("[")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition("::")[2]

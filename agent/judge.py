@@ -5,16 +5,16 @@ command runs in the sandbox, and what it printed is compared here, where code in
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from agent.bench import Bench, build_script, no_environment
-from agent.control import control_of
+from agent.control import Control, control_of
 from agent.events import Event, VerdictReached
 from agent.state import RunState
 from agent.task import Criterion
-from agent.testreport import TestReport
+from agent.testreport import Status, TestReport
 from agent.text import decode, excerpt
 from agent.trees import Blob
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness, shortfall
@@ -27,6 +27,8 @@ CONTROL_SECONDS = 30.0
 """Of the tests' own time: where the suite takes longer, the quickest files are controlled, as many as fit."""
 OUTPUT_LIMIT = 2_000
 """Characters kept of what a case printed."""
+TWICE = 2
+"""A test and its twin."""
 FILES = ("100644", "100755")
 SHOWN = 3
 
@@ -85,25 +87,46 @@ class Judge:
 
     def _control(self, state: RunState, found: Verdict) -> tuple[tuple[str, ...], str]:
         """Why the passes cannot be believed, and what the control covered."""
-        report, cwd = found.report or TestReport(), state.started.task.cwd
-        trees = self.bench.place.workspace.trees
-        entries, prefix = trees.entries(found.tree), f"{cwd}/" if cwd else ""
+        report = found.report or TestReport()
+        control = control_of(_within_time(report, _targets(state)), self._reader(state, found.tree))
+        if not control.files:
+            return (), "no test could be made to fail"
+        made = self._sabotaged(state, found.tree, control)
+        suspects, insensible = control.suspects(made), control.insensible(made)
+        always = self._always(state, control, insensible)
+        reasons = [f"{case_id} passes although it was made to fail" for case_id in suspects]
+        reasons += [f"{case_id} passes whatever values it expects" for case_id in insensible if case_id not in always]
+        return tuple(reasons), _covered(control, made, always)
+
+    def _sabotaged(self, state: RunState, tree: str, control: Control) -> TestReport:
+        """The report of the tests of `tree`, made to fail."""
+        cwd, trees = state.started.task.cwd, self.bench.place.workspace.trees
+        prefix = f"{cwd}/" if cwd else ""
+        changes = {prefix + path: Blob(mode="100644", data=file.source) for path, file in control.files.items()}
+        return self.bench.run_control(state, trees.build(tree, changes), tuple(control.files))
+
+    def _always(self, state: RunState, control: Control, insensible: tuple[str, ...]) -> frozenset[str]:
+        """Those tests that passed whatever they expect before anything was changed: the user's own, and no fault."""
+        before = state.baseline.ids(Status.PASSED) if state.baseline else frozenset()
+        known = before.intersection(insensible)
+        if not known:
+            return frozenset()
+        files = {
+            path: file for path, file in control.files.items() if any(each.startswith(f"{path}::") for each in known)
+        }
+        made = self._sabotaged(state, state.base, Control(files=files))
+        return known.intersection(control.insensible(made))
+
+    def _reader(self, state: RunState, tree: str) -> Callable[[str], bytes | None]:
+        """Gives a file of `tree` by its path from the project's directory."""
+        trees, cwd = self.bench.place.workspace.trees, state.started.task.cwd
+        entries, prefix = trees.entries(tree), f"{cwd}/" if cwd else ""
 
         def read(path: str) -> bytes | None:
             entry = entries.get(prefix + path)
             return trees.blob(entry.oid) if entry is not None and entry.mode in FILES else None
 
-        control = control_of(_within_time(report), read)
-        if not control.files:
-            return (), "no test could be made to fail"
-        changes = {prefix + path: Blob(mode="100644", data=file.source) for path, file in control.files.items()}
-        made = self.bench.run_control(state, trees.build(found.tree, changes), tuple(control.files))
-        left_out = control.left_out(made)
-        suspects = control.suspects(made)
-        covered = f"{control.tests} tests made to fail, {len(suspects) or 'none'} of which passed"
-        if left_out:
-            covered += f" (without {', '.join(left_out[:SHOWN])}{' and others' if left_out[SHOWN:] else ''})"
-        return tuple(f"{case_id} passes although it was made to fail" for case_id in suspects), covered
+        return read
 
     def _corrected(self, state: RunState, tree: str) -> tuple[str, ...]:
         """Why tests that were opened and changed prove nothing: they do not fail where there is no code yet."""
@@ -149,20 +172,40 @@ class Judge:
         )
 
 
-def _within_time(report: TestReport) -> TestReport:
-    """The tests of the quickest files that together took no longer than a control may."""
+def _targets(state: RunState) -> frozenset[str]:
+    """The files of the tests that were to be mended, or that are new."""
+    before = state.baseline.ids(Status.PASSED) if state.baseline else frozenset()
+    report = state.report or TestReport()
+    return frozenset(case_id.partition("::")[0] for case_id in report.ids(Status.PASSED) - before)
+
+
+def _within_time(report: TestReport, first: frozenset[str]) -> TestReport:
+    """The tests of the files `first`, and of the quickest that together took no longer than a control may."""
     seconds: dict[str, float] = {}
     for case in report.cases:
         path = case.id.partition("::")[0]
-        seconds[path] = seconds.get(path, 0.0) + case.seconds
+        seconds[path] = seconds.get(path, 0.0) + TWICE * case.seconds
     kept: set[str] = set()
     total = 0.0
-    for path in sorted(seconds, key=lambda path: seconds[path]):
+    for path in sorted(seconds, key=lambda path: (path not in first, seconds[path])):
         total += seconds[path]
         if kept and total > CONTROL_SECONDS:
             break
         kept.add(path)
     return replace(report, cases=tuple(case for case in report.cases if case.id.partition("::")[0] in kept))
+
+
+def _covered(control: Control, made: TestReport, always: frozenset[str]) -> str:
+    """What the control covered, in words."""
+    suspects, insensible, left_out = control.suspects(made), control.insensible(made), control.left_out(made)
+    covered = f"{control.tests} tests made to fail, {len(suspects) or 'none'} of which passed"
+    if control.twins:
+        covered += f"; {control.twins} with other values expected, {len(insensible) or 'none'} of which passed"
+    if always:
+        covered += f" ({len(always)} did so before the work, too)"
+    if left_out:
+        covered += f" (without {', '.join(left_out[:SHOWN])}{' and others' if left_out[SHOWN:] else ''})"
+    return covered
 
 
 def unproven(witnesses: tuple[Witness, ...]) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from agent.control import control_of, sabotage
 from agent.junit import parse
 from agent.testreport import Status, TestCase, TestReport
@@ -74,8 +76,9 @@ def test_every_test_of_an_honest_suite_fails_in_the_control(tmp_path):
     made = control.files["test_suite.py"]
     assert control.tests == 7
     report = run(tmp_path, "test_suite.py", made.source)
-    assert report.ids(Status.FAILED) == honest.ids(Status.PASSED)
-    assert control.suspects(report) == ()
+    assert report.ids(Status.FAILED) >= honest.ids(Status.PASSED)
+    assert report.ids(Status.PASSED) == {f"test_suite.py::{made.must_pass}"}
+    assert (control.suspects(report), control.insensible(report)) == ((), ())
     assert control.left_out(report) == ()
 
 
@@ -104,3 +107,99 @@ def test_a_future_import_and_an_encoding_stay_what_they_are(tmp_path):
     report = run(tmp_path, "test_coded.py", made.source)
     assert report.ids(Status.FAILED) == {"test_coded.py::test_word"}
     assert report.ids(Status.PASSED) == {f"test_coded.py::{made.must_pass}"}
+
+
+# Twins that expect something else
+
+ALWAYS_EQUAL = b"""
+import pytest
+
+
+class Always:
+    def __eq__(self, other):
+        return True
+
+
+class TestIt:
+    @pytest.mark.parametrize("n", ["a b", "c::d"])
+    def test_of(self, n):
+        assert Always() == 5
+
+    def test_honest(self):
+        assert 2 + 3 == 5
+
+
+def test_plain():
+    assert Always() == [1, 2] and 3 == 3.0
+"""
+
+
+def test_a_test_that_passes_whatever_it_expects_is_named_as_the_runner_names_it(tmp_path):
+    first = run(tmp_path, "test_it.py", ALWAYS_EQUAL)
+    control = control_of(first, lambda path: ALWAYS_EQUAL)
+    report = run(tmp_path, "test_it.py", control.files["test_it.py"].source)
+    assert control.suspects(report) == ()
+    assert control.insensible(report) == (
+        "test_it.py::TestIt::test_of[a b]", "test_it.py::TestIt::test_of[c::d]", "test_it.py::test_plain",
+    )  # fmt: skip
+    assert control.twins == 3
+
+
+FAILING = {
+    "numbers": "assert round(2.5) == 2",
+    "negative": "assert -2 == int('-2')",
+    "text": "assert 'a'.upper() == 'A'",
+    "bytes": "assert bytes(1) == b'\\0'",
+    "nothing": "assert {}.get(1) == None",
+    "truth": "assert (not 0) == True",
+    "list": "assert [x for x in 'ab'] == ['a', 'b']",
+    "tuple": "assert tuple('ab') == ('a', 'b')",
+    "set": "assert set('ab') == {'b', 'a'}",
+    "mapping": "assert dict(a=1) == {'a': 1}",
+    "left": "assert 5 == 2 + len('abc')",
+    "one of two": "assert len('a') == 1 and print() is None",
+    "after a loop": "for n in []:\n        assert n == 1\n    assert len('a') == 1",
+    "in a block": "with open('/dev/null'):\n        assert len('a') == 1",
+    "approximately": "from pytest import approx\n    assert 1.0 == approx(1.0) and len('a') == 1",
+}
+
+
+@pytest.mark.parametrize("body", FAILING.values(), ids=FAILING)
+def test_what_equals_a_literal_does_not_equal_the_one_in_its_place(tmp_path, body):
+    source = f"def test_a():\n    {body}\n".encode()
+    made = sabotage(source, ["test_a"])
+    assert list(made.twins.values()) == ["test_a"]
+    (twin,) = made.twins
+    assert f"test_x.py::{twin}" in run(tmp_path, "test_x.py", made.source).failing
+
+
+LEFT_ALONE = {
+    "unequal": "assert 1 != 2",
+    "smaller": "assert 1 < 2",
+    "a chain": "assert 1 == 1 == 1",
+    "either": "assert x == 1 or x == 2",
+    "a variable": "assert x == y",
+    "two literals": "assert 1 == 1",
+    "within a condition": "if x:\n        assert x == 1",
+    "within a loop": "for x in y:\n        assert x == 1",
+    "after a way out": "if x:\n        return\n    assert x == 1",
+    "where something is to be raised": "with pytest.raises(ValueError):\n        f()\n        assert x == 1",
+    "negated": "assert not x == 1",
+    "within a function": "def inner():\n        assert x == 1\n    inner()",
+    "one argument": "self.assertEqual(1)",
+    "another method": "self.assertIs(x, 1)",
+}
+
+
+@pytest.mark.parametrize("body", LEFT_ALONE.values(), ids=LEFT_ALONE)
+def test_what_may_hold_or_not_be_reached_all_the_same_has_no_twin(body):
+    made = sabotage(f"def test_a(x, y):\n    {body}\n".encode(), ["test_a"])
+    assert (made.names, made.twins) == ({"test_a"}, {})
+
+
+def test_old_style_expectations_have_twins(tmp_path):
+    body = "    def test_a(self):\n        self.assertEqual(len('a'), 1)\n"
+    source = f"import unittest\n\n\nclass T(unittest.TestCase):\n{body}".encode()
+    made = sabotage(source, ["T::test_a"])
+    (twin,) = made.twins
+    assert set(run(tmp_path, "test_x.py", made.source).failing) == {f"test_x.py::{twin}", "test_x.py::T::test_a"}

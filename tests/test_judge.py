@@ -104,6 +104,38 @@ def test_a_local_sandbox_proves_nothing(judged):
     assert verdict.reasons == ("the tests passed, but nothing isolated them: a local sandbox proves nothing",)
 
 
+ALWAYS = {
+    "app.py": """class Always:
+    def __eq__(self, other):
+        return True
+
+
+def add(a, b):
+    return Always()
+"""
+}
+
+
+def test_a_result_that_equals_everything_is_suspect(judged):
+    verdict = judged(ALWAYS, mode="fix", criteria=())
+
+    assert verdict.kind is VerdictKind.SUSPECT
+    assert verdict.reasons == ("tests/test_app.py::test_sum passes whatever values it expects",)
+    assert "1 with other values expected, 1 of which passed" in verdict.control
+
+
+def test_a_test_that_passed_whatever_it_expects_before_is_the_users_own(lab):
+    loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
+    at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
+    at.measured()
+    at.planned()
+    at.tested(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert "2 with other values expected, 1 of which passed (1 did so before the work, too)" in verdict.control
+
+
 def test_a_users_test_that_was_opened_needs_review(lab):
     at = lab(BASE, engine=IsolatedEngine())
     at.known(sum="failed")
