@@ -13,7 +13,7 @@ from agent.place import Place, kept_closed
 from agent.state import Phase, RunState, seconds_left
 from agent.task import Plan
 from agent.testreport import TestReport
-from agent.text import excerpt, sanitise
+from agent.text import excerpt, one_line, sanitise
 from agent.tools import (
     PLANNING,
     WRITING,
@@ -28,6 +28,7 @@ from agent.tools import (
     Unseal,
 )
 from agent.tools.toolbox import Toolbox
+from agent.witnesses import Witnesses
 from agent.workspace import Workspace
 from sandbox import Command, Execution, SetupFailed
 
@@ -107,6 +108,7 @@ class Hands:
     workspace: Workspace
     place: Place
     bench: Bench
+    witnesses: Witnesses
     artifacts: Path
 
     def call_tool(self, state: RunState) -> Iterator[e.Event]:
@@ -137,21 +139,41 @@ class Hands:
         )
 
     def _checked(self, state: RunState, outcome: ToolOutcome) -> ToolOutcome:
-        """`outcome`, but for a plan whose dependencies cannot be installed: that is told, and the plan not taken.
+        """`outcome`, but for a plan that cannot be carried out here: that is told, and the plan not taken.
 
         Raises:
-            SetupFailed: without them it fails as well, so it is not the plan's fault.
+            SetupFailed: without its dependencies it fails as well, so it is not the plan's fault.
         """
         plan = outcome.effect
-        if not isinstance(plan, Plan) or not plan.dependencies:
+        if not isinstance(plan, Plan):
             return outcome
+        told = (plan.dependencies and self._uninstallable(state, plan)) or self._held_already(state, plan)
+        return replace(outcome, result=ToolResult(content=told, is_error=True), effect=None) if told else outcome
+
+    def _uninstallable(self, state: RunState, plan: Plan) -> str:
+        """That the dependencies of a plan cannot be installed; empty if they can."""
         try:
             self.place.prepare(replace(state, plan=plan), state.tree)
         except SetupFailed as error:
             self.place.prepare(replace(state, plan=replace(plan, dependencies=())), state.tree)
-            told = _not_installed("The plan is not taken. Its dependencies", error)
-            return replace(outcome, result=ToolResult(content=told, is_error=True), effect=None)
-        return outcome
+            return _not_installed("The plan is not taken. Its dependencies", error)
+        return ""
+
+    def _held_already(self, state: RunState, plan: Plan) -> str:
+        """Which criteria of a plan prove nothing, for they hold before the work is done; empty if none does."""
+        cases = tuple(each for each in plan.criteria if each.command)
+        if state.started.task.mode != "change" or not cases:
+            return ""
+        planned = replace(state, plan=plan)
+        shown = zip(cases, self.witnesses.before(planned, cases), strict=True)
+        held = [case.command for case, result in shown if result.holds and case.before == "fails"]
+        if not held:
+            return ""
+        lines = "\n".join(f"- `{one_line(command)}`" for command in held)
+        return (
+            "The plan is not taken. These criteria hold already, so they do not show that the request is fulfilled:\n"
+            f"{lines}\nLet them check what is not there yet, or say `before: holds` where they guard what is to stay."
+        )
 
 
 def _answered(state: RunState, call: ToolCall, earlier: str) -> e.ToolReturned:

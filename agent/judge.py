@@ -1,46 +1,38 @@
 """The judge: a verdict on the tree that was tested last, from fresh containers and the original tests.
 
-The suite and the acceptance criteria are run apart from the working container. A criterion is a black-box case: its
-command runs in the sandbox, and what it printed is compared here, where code in the sandbox cannot reach.
+The suite and the acceptance criteria (`agent.witnesses`) are run apart from the working container.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from shlex import quote
+from dataclasses import dataclass, replace
 
-from agent.bench import Bench, build_script, no_environment
+from agent.bench import Bench, no_environment
 from agent.control import Control, control_of
 from agent.events import Event, VerdictReached
 from agent.state import RunState
-from agent.task import Criterion
 from agent.testreport import Status, TestReport
-from agent.text import decode, excerpt
 from agent.trees import Blob
-from agent.verdict import CaseResult, Verdict, VerdictKind, Witness, shortfall
-from sandbox import Command, SetupFailed
+from agent.verdict import Verdict, VerdictKind, shortfall
+from agent.witnesses import Witnesses, unproven
+from sandbox import SetupFailed
 
 __all__ = ["Judge"]
 
-CASE_SECONDS = 30
 CONTROL_SECONDS = 30.0
 """Of the tests' own time: where the suite takes longer, the quickest files are controlled, as many as fit."""
-OUTPUT_LIMIT = 2_000
-"""Characters kept of what a case printed."""
 TWICE = 2
 """A test and its twin."""
 FILES = ("100644", "100755")
 SHOWN = 3
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """Decides; only a passed verdict is green."""
 
     bench: Bench
-    _base_results: dict[tuple[str, tuple[Criterion, ...]], tuple[CaseResult, ...]] = field(
-        default_factory=dict, init=False
-    )
+    witnesses: Witnesses
 
     def judge(self, state: RunState) -> Iterator[Event]:
         """The verdict on the tested tree."""
@@ -71,7 +63,7 @@ class Judge:
         """The verdict on a tree whose suite passes."""
         mode, opened = state.started.task.mode, review(state)
         if mode != "fix":
-            found = replace(found, witnesses=self._witnesses(state, found.tree))
+            found = replace(found, witnesses=self.witnesses.of(state, found))
             if reasons := unproven(found.witnesses):
                 return replace(found, kind=VerdictKind.UNPROVEN, reasons=reasons)
         if not self.bench.place.isolated:
@@ -140,37 +132,6 @@ class Judge:
         report = self.bench.run_fresh(state, without_code)
         return tuple(reason for path in opened if (reason := _proves_nothing(path, report, state.started.task.cwd)))
 
-    def _witnesses(self, state: RunState, tree: str) -> tuple[Witness, ...]:
-        criteria = state.plan.criteria if state.plan else ()
-        if not criteria:
-            return ()
-        key = (state.witness_tree, criteria)
-        if key not in self._base_results:
-            self._base_results[key] = self._run_cases(state, state.witness_tree, criteria)
-        results = self._run_cases(state, tree, criteria)
-        return tuple(
-            Witness(behaviour=criterion.behaviour, command=criterion.command, base=base, result=result)
-            for criterion, base, result in zip(criteria, self._base_results[key], results, strict=True)
-        )
-
-    def _run_cases(self, state: RunState, tree: str, criteria: tuple[Criterion, ...]) -> tuple[CaseResult, ...]:
-        """Each criterion's command on `tree`, all in one fresh container, each in a copy of its own."""
-        recipe = self.bench.place.recipe(tree, state)
-        result = self.bench.place.execute_fresh(
-            state,
-            tree,
-            Command(
-                script=build_script(recipe) + "".join(_case_script(n, case) for n, case in enumerate(criteria)),
-                timeout=self.bench.timeout + CASE_SECONDS * len(criteria),
-                cwd=state.started.task.cwd,
-                collect=tuple(f"case-{n}.{part}" for n in range(len(criteria)) for part in ("out", "code")),
-            ),
-        )
-        return tuple(
-            _case_result(criterion, result.files.get(f"case-{n}.code"), result.files.get(f"case-{n}.out"))
-            for n, criterion in enumerate(criteria)
-        )
-
 
 def _targets(state: RunState) -> frozenset[str]:
     """The files of the tests that were to be mended, or that are new."""
@@ -208,22 +169,6 @@ def _covered(control: Control, made: TestReport, always: frozenset[str]) -> str:
     return covered
 
 
-def unproven(witnesses: tuple[Witness, ...]) -> tuple[str, ...]:
-    """Why the witnesses do not prove the request: criteria that fail on the result, or none that failed before.
-
-    A criterion that held already and holds still proves nothing, and is no reason against either.
-    """
-    reasons = [
-        f"`{witness.command}` does not show: {witness.behaviour} (exit code {witness.result.exit_code}, "
-        f"printed {excerpt(witness.result.output, 300)!r})"
-        for witness in witnesses
-        if not witness.result.holds
-    ]
-    if not reasons and not any(witness.proves for witness in witnesses):
-        reasons.append("no acceptance criterion failed before the change and holds after it: there is no witness")
-    return tuple(reasons)
-
-
 def _proves_nothing(path: str, report: TestReport, cwd: str) -> str:
     """Why the opened file at `path` proves nothing after it was changed; empty if it fails without the code."""
     name = path.removeprefix(f"{cwd}/") if cwd else path
@@ -238,26 +183,3 @@ def _proves_nothing(path: str, report: TestReport, cwd: str) -> str:
 def review(state: RunState) -> tuple[str, ...]:
     """What a person has to look at before the result can be called green."""
     return tuple(f"the test file {opened.path} was opened for changes: {opened.reason}" for opened in state.unsealed)
-
-
-def _case_script(number: int, criterion: Criterion) -> str:
-    """Run in a copy, so that no case sees what another one wrote."""
-    out = f"$GREENWARD_OUT/case-{number}"
-    command = f"env -u GREENWARD_OUT timeout -k 1 {CASE_SECONDS} sh -c {quote(criterion.command)}"
-    return f"""
-copy=$(mktemp -d) && cp -a . "$copy" && ( cd "$copy" && {command} ) >"{out}.out" 2>&1 </dev/null
-echo $? >"{out}.code"
-rm -rf "$copy"
-"""
-
-
-def _case_result(criterion: Criterion, code: bytes | None, output: bytes | None) -> CaseResult:
-    text = decode(output or b"")
-    exit_code = int(code) if code and code.strip().isdigit() else -1
-    holds = exit_code == criterion.exit_code and _squeezed(criterion.output) in _squeezed(text)
-    return CaseResult(exit_code=exit_code, output=excerpt(text, OUTPUT_LIMIT), holds=holds)
-
-
-def _squeezed(text: str) -> str:
-    """`text` without differences in white space, which no criterion is about."""
-    return " ".join(text.split())

@@ -9,7 +9,7 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from agent.errors import UsageProblem
-from agent.task import Mode, Plan
+from agent.task import Criterion, Mode, Plan
 from agent.text import one_line, sanitise
 from agent.tools.plan import faults
 from agent.tools.planning import SubmitPlan, plan_of
@@ -30,6 +30,8 @@ def plan_text(plan: Plan, *, request: str = "", comments: tuple[str, ...] = ()) 
     `to_plan` makes the same plan of it, but for characters that nobody can see: these are spelled out.
     """
     fields = {name: value for name, value in asdict(plan).items() if value and name != "slug"}
+    if plan.criteria:
+        fields["criteria"] = tuple(map(_criterion, plan.criteria))
     values = {"request": request} | fields if request else fields
     above = "".join(f"# {one_line(line)}\n" for line in comments)
     return above + tomli_w.dumps(_visible(values), multiline_strings=True)
@@ -72,6 +74,14 @@ def read_plan(path: Path, mode: Mode) -> tuple[str, Plan]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"the plan {path} cannot be read: {error}", hint=HINT) from error
     return to_plan(text, mode)
+
+
+def _criterion(criterion: Criterion) -> dict[str, Any]:
+    """As the model hands one in, without what goes without saying."""
+    plain = {name: value for name, value in asdict(criterion).items() if value not in ("", (), "fails")}
+    if criterion.files:
+        plain["files"] = tuple(f"{file.path}: {file.text}" if file.text else file.path for file in criterion.files)
+    return plain
 
 
 def _visible(value: Any) -> Any:

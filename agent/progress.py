@@ -174,7 +174,7 @@ def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[
 def _plan(plan: Plan) -> Iterator[str]:
     yield f"plan: {one_line(plan.summary)}"
     yield from (f"  {number}. {one_line(step)}" for number, step in enumerate(plan.steps, start=1))
-    yield from (f"  shows: {one_line(c.command)} -> {one_line(c.output or c.behaviour)}" for c in plan.criteria)
+    yield from (f"  shows: {one_line(c.shown_by)} -> {one_line(c.output or c.behaviour)}" for c in plan.criteria)
 
 
 def _tests(report: TestReport, before: RunState, after: RunState) -> str:

@@ -10,7 +10,7 @@ from agent.figures import budget, dollars, duration, percent
 from agent.marks import Mark
 from agent.report import Report
 from agent.suites import Suite
-from agent.task import Plan
+from agent.task import Criterion, Plan
 from agent.text import excerpt, number_of, one_line, sanitise
 from agent.timeline import Answer, IterationView, Judgement, Shown, Step, Turn, in_order
 
@@ -75,9 +75,17 @@ def _plan(plan: Plan) -> Iterator[str]:
         yield from _wrapped(f"{one_line(file.path)}: {one_line(file.purpose)}", "      ", first="  file ")
     for criterion in plan.criteria:
         yield from _wrapped(one_line(criterion.behaviour), "      ", first="  criterion: ")
-        yield f"      $ {one_line(criterion.command)}"
-        wanted = f"exit code {criterion.exit_code}"
-        yield f"      {wanted}" + (f", prints {one_line(criterion.output)}" if criterion.output else "")
+        yield f"      {one_line(criterion.test)}" if criterion.test else f"      $ {one_line(criterion.command)}"
+        yield f"      {_wanted(criterion)}"
+
+
+def _wanted(criterion: Criterion) -> str:
+    """What is to come of a criterion, in words."""
+    words = ["it passes" if criterion.test else f"exit code {criterion.exit_code}"]
+    words += [f"prints {one_line(criterion.output)}"] if criterion.output else []
+    words += [f"leaves {one_line(file.path)}" for file in criterion.files]
+    words += ["before the work as after it"] if criterion.before == "holds" else []
+    return ", ".join(words)
 
 
 def _timeline(report: Report) -> Iterator[str]:
@@ -164,7 +172,8 @@ def _verdict(each: Judgement) -> Iterator[str]:
 def _proof(witness: Shown) -> str:
     before, after = (f"{'holds' if case.holds else 'fails'}" for case in (witness.base, witness.result))
     codes = f"exit codes {witness.base.exit_code} and {witness.result.exit_code}"
-    return f"{before} before, {after} after ({codes})" + (": proves it" if witness.proves else "")
+    shown = ": proves it" if witness.proves else ": holds still" if witness.guards and witness.result.holds else ""
+    return f"{before} before, {after} after ({codes}){shown}"
 
 
 def _words(suite: Suite | None) -> str:

@@ -43,6 +43,7 @@ from agent.state import RunState
 from agent.task import Plan, Task
 from agent.tools.toolbox import SPECS
 from agent.watching import Watcher
+from agent.witnesses import Witnesses
 from agent.workspace import Workspace
 from sandbox import Engine, Limits, Setup
 from sandbox.engines import Opening, cache_directory, open_engine, prepare_ahead
@@ -219,7 +220,8 @@ class Session:
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
         scribe = Scribe(workspace=workspace)
         artifacts = workspace.run_directory(started.run_id) / "artifacts"
-        hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts)
+        witnesses = Witnesses(bench=bench)
+        hands = Hands(workspace=workspace, place=place, bench=bench, witnesses=witnesses, artifacts=artifacts)
         speaker = Speaker(
             files=lambda tree: tuple(entry.path for entry in workspace.files(tree)), changed=workspace.changed
         )
@@ -242,7 +244,7 @@ class Session:
             ask=asker.ask,
             call_tool=metered(hands.call_tool, meter),
             test=metered(bench.test, meter),
-            judge=metered(Judge(bench=bench).judge, meter),
+            judge=metered(Judge(bench=bench, witnesses=witnesses).judge, meter),
             commit=scribe.commit,
             finish=scribe.finish,
         )

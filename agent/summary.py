@@ -90,14 +90,15 @@ def proof(state: RunState) -> str:
     if verdict is None or verdict.report is None or verdict.kind is not VerdictKind.PASSED:
         return ""
     proved = sum(witness.proves for witness in verdict.witnesses)
-    held = sum(witness.base.holds and witness.result.holds for witness in verdict.witnesses)
+    wanted = sum(not witness.guards for witness in verdict.witnesses)
+    held = sum(witness.guards and witness.result.holds for witness in verdict.witnesses)
     parts = [f"{_counts(verdict.report)} in a fresh container"]
     if verdict.witnesses:
-        parts.append(f"{proved} of {len(verdict.witnesses)} acceptance criteria failed before and hold after")
+        parts.append(f"{proved} of {wanted} acceptance criteria failed before and hold after")
     if verdict.control:
         parts.append(f"control: {verdict.control}")
     if held:
-        parts.append(f"{held} held already")
+        parts.append(f"{held} held before and hold still")
     return "; ".join(parts)
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from agent.messages import Usage
 
-__all__ = ["Criterion", "Limits", "Mode", "Plan", "PlannedFile", "Prices", "Task", "TestPolicy"]
+__all__ = ["Criterion", "LeftFile", "Limits", "Mode", "Plan", "PlannedFile", "Prices", "Task", "TestPolicy"]
 
 Mode = Literal["new", "fix", "change"]
 TestPolicy = Literal["locked", "additive", "free"]
@@ -48,14 +48,32 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftFile:
+    """A file that a command has to leave, and text that must occur in it; empty: any content will do."""
+
+    path: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """One acceptance criterion as observable behaviour: a command and what it must print."""
+    """One acceptance criterion as observable behaviour: a command and what comes of it, or a test that passes."""
 
     behaviour: str
-    command: str
+    command: str = ""
     exit_code: int = 0
     output: str = ""
     """Text that must occur in what the command prints; empty: any output will do."""
+    files: tuple[LeftFile, ...] = ()
+    test: str = ""
+    """The id of a test, in the place of a command."""
+    before: Literal["fails", "holds"] = "fails"
+    """Whether it fails before the work is done, and proves it, or holds already and has to stay so."""
+
+    @property
+    def shown_by(self) -> str:
+        """The command, or the test."""
+        return self.command or self.test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

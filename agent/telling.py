@@ -218,7 +218,9 @@ class _Teller:
         if self.iterations:
             self.iterations[-1] = replace(self.iterations[-1], verdict=verdict.kind)
         witnesses = tuple(
-            Shown(behaviour=w.behaviour, command=w.command, base=w.base, result=w.result, proves=w.proves)
+            Shown(
+                behaviour=w.behaviour, command=w.command, base=w.base, result=w.result, proves=w.proves, guards=w.guards
+            )
             for w in verdict.witnesses
         )
         self.judgements.append(

@@ -102,6 +102,8 @@ class Shown:
     result: CaseResult
     proves: bool
     """It failed before, and holds after."""
+    guards: bool
+    """It was to hold before already, and to stay so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

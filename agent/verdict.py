@@ -22,11 +22,13 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """What a black-box case printed and returned on one tree; compared outside the sandbox."""
+    """What came of a criterion on one tree: of a black-box case, compared outside the sandbox, or of a test."""
 
     exit_code: int
     output: str
     holds: bool
+    files: tuple[str, ...] = ()
+    """What is wrong with the files that it left, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,11 @@ class Witness:
 
     behaviour: str
     command: str
+    """The command that was run, or the id of the test."""
     base: CaseResult
     result: CaseResult
+    guards: bool = False
+    """Whether it was to hold on the base already."""
 
     @property
     def proves(self) -> bool:

@@ -24,6 +24,7 @@ from agent.state import RunState
 from agent.task import Limits as Budget
 from agent.task import Mode, Plan, Task
 from agent.testreport import Status, TestCase, TestReport
+from agent.witnesses import Witnesses
 from agent.workspace import Workspace
 from sandbox import Command, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup, Tree
 from sandbox.local import LocalSandbox
@@ -144,8 +145,12 @@ class Lab:
             observe=self.watcher.notice,
         )  # fmt: skip
         self.bench = Bench(place=self.place, timeout=60.0)
-        self.judge = Judge(bench=self.bench)
-        self.hands = Hands(workspace=self.workspace, place=self.place, bench=self.bench, artifacts=root / "artifacts")
+        self.witnesses = Witnesses(bench=self.bench)
+        self.judge = Judge(bench=self.bench, witnesses=self.witnesses)
+        self.hands = Hands(
+            workspace=self.workspace, place=self.place, bench=self.bench, witnesses=self.witnesses,
+            artifacts=root / "artifacts",
+        )  # fmt: skip
         self.scribe = Scribe(workspace=self.workspace)
         self.events: list[e.Event] = [
             e.RunStarted(

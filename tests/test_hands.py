@@ -134,6 +134,25 @@ class Failing(HereEngine):
         return super().prepare(setup, say)
 
 
+def test_a_plan_whose_criteria_hold_already_is_not_taken_and_the_model_reads_which(lab):
+    at = lab(FILES)
+    held = {"behaviour": "x is 1", "command": "python -c 'import app; assert app.x == 1'"}
+    event = call(at, "submit_plan", **PLAN | {"criteria": [*PLAN["criteria"], held]})
+
+    assert (event.is_error, event.effect) == (True, None)
+    assert f"- `{held['command']}`\n" in event.content
+    assert PLAN["criteria"][0]["command"] not in event.content
+
+
+@pytest.mark.parametrize(("mode", "before"), [("change", "holds"), ("fix", "fails")])
+def test_a_guard_may_hold_already_and_under_fix_any_criterion(lab, mode, before):
+    at = lab(FILES, mode=mode)
+    held = {"behaviour": "x is 1", "command": "python -c 'import app; assert app.x == 1'", "before": before}
+    event = call(at, "submit_plan", **PLAN | {"criteria": [*PLAN["criteria"], held]})
+
+    assert not event.is_error, event.content
+
+
 def test_a_plan_whose_dependencies_cannot_be_installed_is_not_taken(lab):
     at = lab(FILES, engine=Failing())
     event = call(at, "submit_plan", **PLAN, dependencies=["nonsense"])

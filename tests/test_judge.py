@@ -1,11 +1,12 @@
 """The judge's verdicts: what each kind takes, and the reasons that a person or a model can act on."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from agent import events as e
-from agent.task import Criterion
+from agent.task import Criterion, LeftFile
 from agent.verdict import VerdictKind
 from sandbox import Command, SetupFailed
 from tests.lab import QUICK, HereEngine, IsolatedEngine
@@ -19,6 +20,7 @@ BASE = {
 MENDED = {"app.py": "def add(a, b):\n    return a + b\n"}
 SHOWS = Criterion(behaviour="it adds", command="python -c 'import app; print(app.add(1, 2))'", output="3")
 HELD = Criterion(behaviour="it can be imported", command="python -c 'import app'")
+GUARD = replace(HELD, before="holds")
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_a_criterion_that_does_not_hold_leaves_it_unproven_and_says_what_was_see
 
 
 def test_criteria_that_held_already_prove_nothing(judged):
-    verdict = judged(MENDED, criteria=(HELD,))
+    verdict = judged(MENDED, criteria=(GUARD,))
 
     assert verdict.kind is VerdictKind.UNPROVEN
     assert verdict.reasons == (
@@ -86,11 +88,76 @@ def test_criteria_that_held_already_prove_nothing(judged):
     )
 
 
-def test_a_criterion_that_held_already_does_no_harm_beside_a_witness(judged):
+def test_a_criterion_without_a_witness_leaves_it_unproven_whatever_the_others_show(judged):
     verdict = judged(MENDED, criteria=(HELD, SHOWS))
 
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert verdict.reasons == (
+        "`python -c 'import app'` held before the change already, so it does not show: it can be imported",
+    )
+
+
+def test_a_guard_has_only_to_hold_still(judged):
+    verdict = judged(MENDED, criteria=(GUARD, SHOWS))
     assert verdict.kind is VerdictKind.PASSED
     assert [witness.proves for witness in verdict.witnesses] == [False, True]
+
+    broken = judged({"app.py": "def add(a, b):\n    return a + b\n\n\nraise SystemExit\n"}, criteria=(GUARD, SHOWS))
+    assert broken.kind is not VerdictKind.PASSED
+
+
+JSON = "import json\n\n\ndef test_json():\n    from app import add\n\n    assert json.dumps(add(1, 2)) == '3'\n"
+
+
+def by_test(name):
+    return Criterion(behaviour="it adds, in JSON", test=f"tests/test_json.py::{name}")
+
+
+def test_a_test_is_a_witness_if_it_is_red_where_the_work_is_not_done(judged):
+    verdict = judged({**MENDED, "tests/test_json.py": JSON}, criteria=(by_test("test_json"),))
+
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.PASSED, ())
+    (witness,) = verdict.witnesses
+    assert (witness.command, witness.base.holds, witness.proves) == ("tests/test_json.py::test_json", False, True)
+
+
+def test_a_test_that_passes_without_the_work_is_none(judged):
+    hollow = "def test_json():\n    assert '3'.isdigit()\n"
+    verdict = judged({**MENDED, "tests/test_json.py": hollow}, criteria=(by_test("test_json"),))
+
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert "held before the change already" in verdict.reasons[0]
+
+
+def test_a_test_that_does_not_pass_or_is_not_there_shows_nothing(judged):
+    verdict = judged({**MENDED, "tests/test_json.py": JSON}, criteria=(by_test("test_xml"), SHOWS))
+
+    assert verdict.kind is VerdictKind.UNPROVEN
+    assert verdict.reasons == (
+        "`tests/test_json.py::test_xml` does not show: it adds, in JSON (exit code 0, printed 'there is no such test')",
+    )
+
+
+def test_all_variants_of_a_test_have_to_pass(judged):
+    marked = "import pytest\n\nfrom app import add\n\n\n@pytest.mark.parametrize('n', [1, 2])\n"
+    many = f"{marked}def test_n(n):\n    assert add(n, n) == 2 * n\n"
+    verdict = judged({**MENDED, "tests/test_json.py": many}, criteria=(by_test("test_n"),))
+
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.PASSED, ())
+
+
+def leaving(*files):
+    command = 'python -c \'import app; open("out.txt", "w").write(str(app.add(1, 2)))\''
+    return Criterion(
+        behaviour="it writes the sum", command=command, files=tuple(LeftFile(path=p, text=t) for p, t in files)
+    )
+
+
+def test_files_that_a_case_leaves_are_compared_here(judged):
+    assert judged(MENDED, criteria=(leaving(("out.txt", "3")),)).reasons == ()
+    wrong = judged(MENDED, criteria=(leaving(("out.txt", "4"), ("other/out.txt", "")), SHOWS))
+    assert wrong.kind is VerdictKind.UNPROVEN
+    assert "out.txt does not hold '4'; it leaves no file other/out.txt)" in wrong.reasons[0]
 
 
 def test_a_change_without_criteria_is_unproven(judged):
@@ -174,7 +241,7 @@ def test_manifests_that_cannot_be_installed_fail_the_tree(judged):
 
 def test_each_case_runs_in_a_copy_of_its_own_and_sees_no_git(judged):
     def case(command):
-        return Criterion(behaviour=command, command=command)
+        return Criterion(behaviour=command, command=command, before="holds")
 
     criteria = (
         SHOWS,
@@ -188,7 +255,9 @@ def test_each_case_runs_in_a_copy_of_its_own_and_sees_no_git(judged):
 
 def test_what_a_case_prints_is_compared_here_but_for_white_space(judged):
     def printing(wanted):
-        return Criterion(behaviour=wanted, command="printf 'a   1\\n\\tb 2\\n'; echo oops >&2", output=wanted)
+        return Criterion(
+            behaviour=wanted, command="printf 'a   1\\n\\tb 2\\n'; echo oops >&2", output=wanted, before="holds"
+        )
 
     assert judged(MENDED, criteria=(SHOWS, printing("a 1 b 2"), printing("oops"))).reasons == ()
     assert len(judged(MENDED, criteria=(SHOWS, printing("a1"), printing("c"))).reasons) == 2
@@ -198,7 +267,7 @@ def test_what_a_case_prints_is_compared_here_but_for_white_space(judged):
     ("command", "code"), [("exit 2", 2), ("kill -9 $$", 137), ("nowhere", 127), ("'unbalanced", 2)]
 )
 def test_a_case_holds_by_its_exit_code_whatever_it_is(judged, command, code):
-    ends = Criterion(behaviour="it ends so", command=command, exit_code=code)
+    ends = Criterion(behaviour="it ends so", command=command, exit_code=code, before="holds")
 
     assert judged(MENDED, criteria=(SHOWS, ends)).reasons == ()
 
@@ -213,7 +282,7 @@ def test_a_case_cannot_answer_for_another_one(judged):
 
 
 def test_a_result_that_is_no_text_or_far_too_long_is_taken_as_it_is(judged):
-    noisy = Criterion(behaviour="noise", command="printf '\\377\\033[2J'; seq 1 100000", output="99999")
+    noisy = Criterion(behaviour="noise", command="printf '\\377\\033[2J'; seq 1 100000", output="99999", before="holds")
     verdict = judged(MENDED, criteria=(SHOWS, noisy))
 
     assert verdict.kind is VerdictKind.PASSED
@@ -365,9 +434,9 @@ def contained(lab):
 def test_a_verdict_of_containers_is_a_proof_and_nothing_of_git_was_there(contained, tmp_path):
     at = contained(tmp_path)
     at.measured()
-    nothing_of_git = Criterion(behaviour="no git", command='test -z "$(find / -xdev -name .git 2>/dev/null)"')
-    no_network = Criterion(behaviour="no network", command="! ls /sys/class/net | grep -v lo")
-    at.planned(criteria=(SHOWS, nothing_of_git, no_network))
+    commands = ('test -z "$(find / -xdev -name .git 2>/dev/null)"', "! ls /sys/class/net | grep -v lo")
+    guards = tuple(Criterion(behaviour="nothing there", command=each, before="holds") for each in commands)
+    at.planned(criteria=(SHOWS, *guards))
     at.wrote(at.put(MENDED))
     verdict = at.verdict()
 

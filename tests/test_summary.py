@@ -90,12 +90,14 @@ def test_reasons_of_a_verdict_are_listed_if_the_headline_does_not_say_them_all()
 
 def test_what_proved_it_is_told_and_what_proved_nothing_too():
     held, fails = CaseResult(exit_code=0, output="", holds=True), CaseResult(exit_code=1, output="", holds=False)
-    witnesses = tuple(Witness(behaviour="", command="", base=base, result=held) for base in (held, fails, fails))
+    proving = tuple(Witness(behaviour="", command="", base=fails, result=held) for _ in range(2))
+    witnesses = (*proving, Witness(behaviour="", command="", base=held, result=held, guards=True))
     passed = Verdict(kind=VerdictKind.PASSED, tree="", report=GREEN, witnesses=witnesses, notes=("a test was opened",))
     state = ended(Outcome.PASSED, verdict=passed)
 
     assert line(state, "shown:") == (
-        "1 passed in a fresh container; 2 of 3 acceptance criteria failed before and hold after; 1 held already"
+        "1 passed in a fresh container; 2 of 2 acceptance criteria failed before and hold after;"
+        " 1 held before and hold still"
     )
     assert line(state, "note:") == "a test was opened"
 

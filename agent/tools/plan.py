@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from agent.task import Mode, Plan
+from agent.task import Criterion, Mode, Plan
 from agent.text import one_line
 
 __all__ = ["faults", "is_test", "slug", "unportable"]
@@ -19,6 +19,7 @@ _COMMAND = 1_000
 _STEPS = 30
 _FILES = 100
 _CRITERIA = 30
+_LEFT = 5
 _DEPENDENCIES = 50
 _SLUG = 40
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -112,24 +113,41 @@ def _files(plan: Plan, mode: Mode) -> Iterator[str]:
 
 
 def _criteria(plan: Plan, mode: Mode) -> Iterator[str]:
-    if mode != "fix" and not plan.criteria:
-        yield "there is no acceptance criterion: name at least one command and what it must print"
+    if mode != "fix" and all(criterion.before == "holds" for criterion in plan.criteria):
+        yield "there is no acceptance criterion that fails today: name at least one command and what it must print"
     if len(plan.criteria) > _CRITERIA:
         yield f"there are more than {_CRITERIA} criteria"
     seen = set()
     for number, criterion in enumerate(plan.criteria, 1):
         if not criterion.behaviour.strip():
             yield f"criterion {number} does not say what it is about"
-        if fault := _command_fault(criterion.command):
-            yield f"the command of criterion {number} {fault}"
+        yield from _shown_by(criterion, number)
         if max(len(criterion.behaviour), len(criterion.output)) > _SUMMARY:
             yield f"criterion {number} has a text of more than {_SUMMARY:,} characters"
         if not 0 <= criterion.exit_code <= 255:
             yield f"the exit code of criterion {number} is not between 0 and 255"
-        key = (criterion.command, criterion.exit_code, criterion.output)
+        key = (criterion.shown_by, criterion.exit_code, criterion.output, criterion.files)
         if key in seen:
             yield f"criterion {number} checks the same as one before it"
         seen.add(key)
+
+
+def _shown_by(criterion: Criterion, number: int) -> Iterator[str]:
+    """What is wrong with the command or the test that is to show a criterion."""
+    if criterion.test:
+        if criterion.command or criterion.files:
+            yield f"criterion {number} names a command and a test: one of them has to show it"
+        if "::" not in criterion.test or not criterion.test.isprintable() or len(criterion.test) > _COMMAND:
+            yield f"the test of criterion {number} is no id, such as `tests/test_cli.py::test_json`"
+    elif fault := _command_fault(criterion.command):
+        yield f"the command of criterion {number} {fault}"
+    if len(criterion.files) > _LEFT:
+        yield f"criterion {number} looks at more than {_LEFT} files"
+    for left in criterion.files[:_LEFT]:
+        if reason := unportable(left.path):
+            yield f"the file `{one_line(left.path, 100)}` of criterion {number} {reason}"
+        if len(left.text) > _SUMMARY:
+            yield f"criterion {number} expects a text of more than {_SUMMARY:,} characters in a file"
 
 
 def _command_fault(command: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agent.messages import ToolResult
-from agent.task import Criterion, Plan, PlannedFile
+from agent.task import Criterion, LeftFile, Plan, PlannedFile
 from agent.text import excerpt
 from agent.tools import Finish, Hands, Mistake, Situation, Tool, ToolOutcome
 from agent.tools.arguments import params
@@ -20,37 +20,42 @@ _TOLD = 4_000
 class File:
     """A file in a plan."""
 
-    path: Annotated[str, Field(description="File to create or to change, relative to the root.")]
-    purpose: Annotated[str, Field(description="What the file is for, or what changes in it.")]
+    path: Annotated[str, Field(description="Relative to the root.")]
+    purpose: Annotated[str, Field(description="What it is for, or what changes in it.")]
 
 
 @params
 class Check:
     """An acceptance criterion in a plan."""
 
-    behaviour: Annotated[str, Field(description="What a user can observe once the work is done.")]
-    command: Annotated[str, Field(description="Shell command that shows it.")]
-    exit_code: Annotated[int, Field(description="The exit code that the command must have.")] = 0
-    output: Annotated[str, Field(description="Text that must occur in what it prints; empty if any will do.")] = ""
+    behaviour: Annotated[str, Field(description="What a user can observe in the end.")]
+    command: Annotated[str, Field(description="Shell command that shows it.")] = ""
+    exit_code: Annotated[int, Field(description="Its exit code.")] = 0
+    output: Annotated[str, Field(description="Text that it must print; empty: any.")] = ""
+    files: Annotated[
+        tuple[str, ...], Field(description="Files that it must leave, as `path` or `path: text in it`.")
+    ] = ()
+    test: Annotated[str, Field(description="Or the id of a test that shows it.")] = ""
+    before: Annotated[Literal["fails", "holds"], Field(description="holds: true today, and is to stay so.")] = "fails"
 
 
 @params
 class SubmitPlan:
     """Arguments of `submit_plan`."""
 
-    summary: Annotated[str, Field(description="What will be done, in one or two sentences.")]
-    steps: Annotated[tuple[str, ...], Field(description="The steps, in their order.")]
-    files: Annotated[tuple[File, ...], Field(description="Files to create or to change, tests included.")] = ()
+    summary: Annotated[str, Field(description="What will be done, in a sentence or two.")]
+    steps: Annotated[tuple[str, ...], Field(description="In their order.")]
+    files: Annotated[tuple[File, ...], Field(description="To create or to change, tests included.")] = ()
     criteria: Annotated[
         tuple[Check, ...],
-        Field(description="What must hold in the end: commands that fail today and will succeed."),
+        Field(description="What must hold in the end, and does not today."),
     ] = ()
     dependencies: Annotated[
         tuple[str, ...],
-        Field(description="Third-party packages needed to run or to test, as `click>=8`; none if not needed."),
+        Field(description="Third-party packages needed to run or to test, as `click>=8`."),
     ] = ()
     setup: Annotated[
-        str, Field(description="Command that prepares the project before its tests, run offline; empty if none.")
+        str, Field(description="Command that prepares the project before its tests, offline; empty if none.")
     ] = ""
     test: Annotated[str, Field(description="Command that runs the tests; empty for the project's own.")] = ""
 
@@ -81,15 +86,30 @@ def plan_of(arguments: SubmitPlan) -> Plan:
         summary=arguments.summary.strip(),
         steps=arguments.steps,
         files=tuple(PlannedFile(path=file.path, purpose=file.purpose) for file in arguments.files),
-        criteria=tuple(
-            Criterion(behaviour=c.behaviour, command=c.command, exit_code=c.exit_code, output=c.output)
-            for c in arguments.criteria
-        ),
+        criteria=tuple(map(_criterion, arguments.criteria)),
         dependencies=arguments.dependencies,
         setup=arguments.setup.strip() or None,
         test=arguments.test.strip() or None,
         slug=slug(arguments.summary),
     )
+
+
+def _criterion(check: Check) -> Criterion:
+    return Criterion(
+        behaviour=check.behaviour,
+        command=check.command,
+        exit_code=check.exit_code,
+        output=check.output,
+        files=tuple(map(_left, check.files)),
+        test=check.test,
+        before=check.before,
+    )
+
+
+def _left(text: str) -> LeftFile:
+    """A file as a criterion names it, with the text that has to be in it after a colon and a space."""
+    path, _, content = text.partition(": ")
+    return LeftFile(path=path.strip(), text=content)
 
 
 def finish(arguments: FinishRun, situation: Situation, _hands: Hands) -> ToolOutcome:
@@ -106,7 +126,7 @@ def finish(arguments: FinishRun, situation: Situation, _hands: Hands) -> ToolOut
 
 SUBMIT_PLAN = Tool(
     name="submit_plan",
-    description="Hand in the plan for the work. It is checked, and what is wrong with it is told.",
+    description="Hand in the plan. It is checked, and what is wrong with it is told.",
     params=SubmitPlan,
     run=submit_plan,
 )

@@ -17,6 +17,7 @@ from tests.e2e.harness import (
 from tests.gitrepo import git, put, repository, state
 
 HOLDS_ALREADY = {"behaviour": "it doubles", "command": "python -c 'import sums; print(sums.double(4))'", "output": "8"}
+TRIPLES = {"behaviour": "it triples", "command": "python -c 'import sums; print(sums.triple(4))'", "output": "12"}
 
 
 def mended(red):
@@ -39,8 +40,9 @@ def test_a_change_that_changes_nothing_is_unproven(tmp_path):
     script = Script(
         replies=(
             plan("Double numbers", criteria=[HOLDS_ALREADY]),
+            plan("Triple numbers", criteria=[HOLDS_ALREADY | {"before": "holds"}, TRIPLES]),
             say("All is there already.", call("run_tests"), expect=("The plan is accepted",)),
-            say("", call("finish", status="done"), expect=("unproven", "there is no witness")),
+            say("", call("finish", status="done"), expect=("unproven", "does not show: it triples")),
         )
     )
     for options, code in ([], 8), (["--allow-unproven"], 0):
@@ -49,7 +51,8 @@ def test_a_change_that_changes_nothing_is_unproven(tmp_path):
         with ScriptedServer(script) as server:
             ran = greenward("change", "double numbers", green, *LOCAL, *options, environment=variables(server))
         assert ran.code == code, ran.said
-        assert ran.out.strip().startswith("unproven: no acceptance criterion failed before the change")
+        assert "These criteria hold already" in ran.err
+        assert ran.out.strip().startswith(f"unproven: `{TRIPLES['command']}` does not show: it triples")
         assert "nothing was changed" in ran.out
         assert state(green) == before
         ran = greenward("accept", "--repo", green, environment=variables())

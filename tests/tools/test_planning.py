@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agent.task import Criterion, Plan, PlannedFile
+from agent.task import Criterion, LeftFile, Plan, PlannedFile
 from agent.tools import Finish
 from agent.tools.plan import is_test, slug, unportable
 
@@ -117,8 +117,16 @@ def test_a_flood_of_faults_stays_within_bounds(desk):
 @pytest.mark.parametrize(
     ("mode", "missing", "fault"),
     [
-        ("change", "criteria", "there is no acceptance criterion: name at least one command and what it must print"),
-        ("new", "criteria", "there is no acceptance criterion: name at least one command and what it must print"),
+        (
+            "change",
+            "criteria",
+            "there is no acceptance criterion that fails today: name at least one command and what it must print",
+        ),
+        (
+            "new",
+            "criteria",
+            "there is no acceptance criterion that fails today: name at least one command and what it must print",
+        ),
         ("new", "files", "the files include no test, such as `tests/test_cli.py`"),
         ("change", "files", None),
         ("fix", "criteria", None),
@@ -133,6 +141,46 @@ def test_what_a_plan_needs_depends_on_the_task(desk, mode, missing, fault):
         at.ask("submit_plan", **plan)
     else:
         assert at.fail("submit_plan", **plan).splitlines()[1:] == [f"- {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "fault"),
+    [
+        (
+            {"test": "tests/test_a.py::test_a", "command": "true"},
+            "criterion 1 names a command and a test: one of them has to show it",
+        ),
+        ({"test": "test_a"}, "the test of criterion 1 is no id, such as `tests/test_cli.py::test_json`"),
+        (
+            {"command": "c", "files": ["../x"]},
+            "the file `../x` of criterion 1 holds an empty part, `.` or `..`",
+        ),
+        ({"command": "c", "files": [f"f{n}" for n in range(6)]}, "criterion 1 looks at more than 5 files"),
+        (
+            {"command": "c", "files": ["f: " + "x" * 2_001]},
+            "criterion 1 expects a text of more than 2,000 characters in a file",
+        ),
+        (
+            {"command": "c", "before": "holds"},
+            "there is no acceptance criterion that fails today: name at least one command and what it must print",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_criterion_is_told(desk, criterion, fault):
+    told = desk().at(mode="change").fail("submit_plan", **PLAN | {"criteria": [{"behaviour": "b", **criterion}]})
+    assert told.splitlines()[1:] == [f"- {fault}"]
+
+
+def test_a_criterion_may_be_a_test_or_look_at_files(desk):
+    criteria = [
+        {"behaviour": "a", "test": "tests/test_a.py::test_a"},
+        {"behaviour": "b", "command": "c", "files": ["out/f.txt: x"], "before": "holds"},
+    ]
+    plan = desk().at(mode="change").outcome("submit_plan", **PLAN | {"criteria": criteria}).effect
+    assert plan.criteria == (
+        Criterion(behaviour="a", test="tests/test_a.py::test_a"),
+        Criterion(behaviour="b", command="c", files=(LeftFile(path="out/f.txt", text="x"),), before="holds"),
+    )
 
 
 def test_a_plan_of_the_wrong_shape_is_told(desk):
