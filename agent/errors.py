@@ -5,6 +5,7 @@
     ├── SandboxProblem      4  no engine, no image, or the sandbox died again and again
     ├── ModelProblem        5  the model cannot be reached now; the run can be resumed
     ├── DamagedRun          6  a journal or a repository is damaged
+    ├── StorageProblem      6  what has to be kept cannot be written: the disk is full, or not writable
     └── ProviderRefused     7  key, quota or credits
 
 Outcomes of a run (not green, out of budget, unproven) are values, not errors: see `agent.events.Outcome`.
@@ -18,6 +19,7 @@ __all__ = [
     "ModelProblem",
     "ProviderRefused",
     "SandboxProblem",
+    "StorageProblem",
     "UsageProblem",
 ]
 
@@ -53,6 +55,12 @@ class ModelProblem(GreenwardError):
 
 class DamagedRun(GreenwardError):
     """A journal or a repository is damaged."""
+
+    exit_code = 6
+
+
+class StorageProblem(GreenwardError):
+    """What has to be kept cannot be written: the disk is full, or not writable. What was written before is whole."""
 
     exit_code = 6
 

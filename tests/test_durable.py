@@ -1,21 +1,39 @@
-"""A file is whole or not there."""
+"""Files that are whole or not there."""
+
+from pathlib import Path
 
 import pytest
 
 from agent.durable import write_durably
+from agent.errors import StorageProblem
 
 
-def test_what_is_written_takes_the_place_of_what_was_there(tmp_path):
+def names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+def test_a_file_is_written_whole_and_in_place_of_an_older_one(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    for data in (b"one", b"another"):
-        write_durably(path, data)
-        assert path.read_bytes() == data
-    assert [each.name for each in tmp_path.iterdir()] == ["result.json"]
+    write_durably(path, b"old and longer")
+    write_durably(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["result.json"]
 
 
-def test_where_it_cannot_be_written_the_old_one_stays_and_nothing_else(tmp_path):
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "result.json.new").write_bytes(b"half of somethi")
+    write_durably(tmp_path / "result.json", b"whole")
+    assert (tmp_path / "result.json").read_bytes() == b"whole"
+    assert names(tmp_path) == ["result.json"]
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.mkdir()
-    with pytest.raises(OSError):
-        write_durably(path, b"one")
-    assert [each.name for each in tmp_path.iterdir()] == ["result.json"]
+    (path / "kept").touch()
+    with pytest.raises(StorageProblem, match=r"result\.json cannot be written") as caught:
+        write_durably(path, b"new")
+    assert caught.value.exit_code == 6
+    assert "greenward resume" in caught.value.hint
+    assert names(tmp_path) == ["result.json"]
+    assert (path / "kept").exists()
