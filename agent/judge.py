@@ -70,7 +70,8 @@ class Judge:
             reason = "the tests passed, but nothing isolated them: a local sandbox proves nothing"
             return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
         if opened and mode != "new":
-            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=opened)
+            reasons = (*opened, *self._originals(state, found.tree))
+            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=reasons)
         suspects, covered = self._control(state, found)
         found = replace(found, control=covered)
         if suspects:
@@ -120,9 +121,25 @@ class Judge:
 
         return read
 
+    def _originals(self, state: RunState, tree: str) -> tuple[str, ...]:
+        """What the user's tests that were opened show of the result as they were before."""
+        trees, paths = self.bench.place.workspace.trees, {each.path for each in state.unsealed}
+        before = trees.entries(state.base)
+        as_before = trees.graft(tree, {path: before[path] for path in paths if path in before})
+        if as_before == tree:
+            return ()
+        report = self.bench.run_fresh(state, as_before)
+        failing = [f"as it was before, {case_id} fails" for case_id in report.failing]
+        return tuple(failing) or (f"with the opened tests as they were before: {report}",)
+
     def _corrected(self, state: RunState, tree: str) -> tuple[str, ...]:
-        """Why tests that were opened and changed prove nothing: they do not fail where there is no code yet."""
+        """Why tests that were opened and changed prove nothing: they do not fail where there is no code yet.
+
+        Those of the user are for a person to look at.
+        """
         place = self.bench.place
+        if state.started.task.mode != "new":
+            return ()
         changed = place.workspace.changed(state.witness_tree, tree)
         opened = [each.path for each in state.unsealed if each.path in changed]
         if not opened:

@@ -194,8 +194,6 @@ def kept_closed(state: RunState, seal: Seal, path: str) -> str:
     among_tests = folded in seal.files or any(folded.startswith(f"{each}/") for each in seal.directories)
     if _nothing_sealed(state) or not among_tests or folded not in seal.base:
         return "it is not sealed as a test"
-    if mode != "new":
-        return "it is the user's test. If it is wrong, call `finish` with the status `blocked` and say why"
     if folded.endswith(CONFIGURATION):
         return "it configures the test runner"
     return "it is open already" if any(opened.path == path for opened in state.unsealed) else ""

@@ -136,7 +136,8 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
         case e.VerdictReached(verdict=verdict):
             local = after.started.sandbox == "local"
             where = "fresh directories, isolated by nothing" if local else "fresh containers"
-            yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in {where})"
+            free = ", tests that were free to change" if after.tests_are_free else ""
+            yield f"judge: {verdict.kind} ({verdict.seconds:.1f} s in {where}{free})"
             if verdict.kind is not VerdictKind.PASSED:
                 yield from (f"  {one_line(reason)}" for reason in verdict.reasons)
             yield from (f"  note: {one_line(note)}" for note in verdict.notes)

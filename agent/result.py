@@ -85,6 +85,8 @@ class Result:
     exit_code: int | None
     reason: str
     verdict: VerdictKind | None
+    tests_were_free: bool
+    """Whether no test was sealed, because the user said so."""
     stopped: Stopped | None
     """None for a run that has ended, that works, or whose process was killed."""
     proof: str
@@ -137,6 +139,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         exit_code=code,
         reason=state.reason,
         verdict=state.verdict.kind if state.verdict else None,
+        tests_were_free=state.tests_are_free,
         stopped=Stopped(why=paused.why, reason=paused.reason) if paused and not state.outcome else None,
         proof=proof(state),
         branch=started.branch,

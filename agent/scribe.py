@@ -94,6 +94,7 @@ def _trailers(state: RunState, iteration: Iteration | None) -> tuple[tuple[str, 
         ("Tests-After", _counts(report)),
         ("Cost-USD", f"{state.spent.dollars:.4f}"),
         ("Verdict", verdict.kind.value if judged and verdict else "not judged"),
+        *((("Tests", "were free to change"),) if state.tests_are_free else ()),
         ("Assisted-by", f"greenward:{state.started.model}"),
     )
 

@@ -154,6 +154,11 @@ class RunState:
         return self.iterations[-1].tree if self.iterations else self.base
 
     @property
+    def tests_are_free(self) -> bool:
+        """Whether no test is sealed, by the user's word: whatever reports the result says so."""
+        return self.started.task.test_policy == "free"
+
+    @property
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it goes on."""
         return self.finished.outcome if self.finished else None

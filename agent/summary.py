@@ -20,6 +20,7 @@ WORDS = {
     Outcome.OUT_OF_BUDGET: "out of budget",
     Outcome.PLANNED: "planned",
 }
+FREE = ", with tests that were free to change"
 REASONS_SHOWN = 10
 REQUEST_SHOWN = 80
 """Characters."""
@@ -55,12 +56,14 @@ def run_line(run: StoredRun) -> str:
     task = run.state.started.task
     what = one_line(task.request or "the failing tests", REQUEST_SHOWN)
     when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
-    return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}")
+    free = "  (tests were free to change)" if run.state.tests_are_free else ""
+    return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}{free}")
 
 
 def headline(state: RunState) -> str:
     """The outcome in a word, and the reason for it."""
     word = WORDS[state.outcome] if state.outcome else "unfinished"
+    word += FREE if state.tests_are_free else ""
     reason = state.reason if state.outcome else state.paused.reason if state.paused else ""
     return f"{word}: {one_line(reason)}" if reason else word
 
@@ -92,7 +95,7 @@ def proof(state: RunState) -> str:
     proved = sum(witness.proves for witness in verdict.witnesses)
     wanted = sum(not witness.guards for witness in verdict.witnesses)
     held = sum(witness.guards and witness.result.holds for witness in verdict.witnesses)
-    parts = [f"{_counts(verdict.report)} in a fresh container"]
+    parts = [f"{_counts(verdict.report)} in a fresh container{FREE if state.tests_are_free else ''}"]
     if verdict.witnesses:
         parts.append(f"{proved} of {wanted} acceptance criteria failed before and hold after")
     if verdict.control:

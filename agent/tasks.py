@@ -38,6 +38,8 @@ class Project:
     cwd: str = ""
     only: tuple[str, ...] | list[str] = ()
     allow_test_changes: tuple[str, ...] | list[str] = ()
+    free_tests: bool = False
+    """Whether tests and the runner's configuration may change like any other file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def start_on(
             build=project.build,
             test=project.test,
             image=around.settings.image,
-            test_policy="locked" if mode == "fix" else "additive",
+            test_policy="free" if project.free_tests else "locked" if mode == "fix" else "additive",
             allow_test_changes=tuple(project.allow_test_changes),
             instructions=_instructions(workspace, snapshot.tree),
             plan=planning.plan,

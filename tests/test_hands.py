@@ -219,15 +219,23 @@ def test_what_is_no_test_is_not_opened(scaffold, path, clause):
     assert clause in event.content
 
 
-@pytest.mark.parametrize(("mode", "clause"), [("change", "it is the user's test"), ("fix", "no test may change")])
-def test_a_test_of_the_user_is_never_opened(lab, mode, clause):
-    at = lab(FILES, mode=mode)
+def test_a_test_of_the_user_is_never_opened_under_fix(lab):
+    at = lab(FILES, mode="fix")
     at.measured()
     at.planned()
     event = call(at, "unseal", path="tests/test_app.py", reason="it is wrong")
 
     assert (event.is_error, event.effect) == (True, None)
-    assert clause in event.content
+    assert "no test may change" in event.content
+
+
+def test_a_test_of_the_user_is_opened_under_change_and_the_model_reads_what_follows(at):
+    event = call(at, "unseal", path="tests/test_app.py", reason="x is to be 3")
+
+    assert event.effect == e.Unsealed(path="tests/test_app.py", reason="x is to be 3")
+    assert "not called green until a person has looked" in event.content
+    assert not call(at, "write_file", path="tests/test_app.py", content="def test_x(): pass\n").is_error
+    assert call(at, "unseal", path="pytest.ini", reason="another root").is_error
 
 
 def test_an_added_test_of_a_change_is_not_sealed_in_the_first_place(at):

@@ -216,6 +216,27 @@ def test_a_users_test_that_was_opened_needs_review(lab):
     assert verdict.reasons == ("the test file tests/test_app.py was opened for changes: it is wrong",)
 
 
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        ("return a + b + 1", "as it was before, tests/test_app.py::test_sum fails"),
+        ("return 3 if (a, b) == (1, 2) else a + b + 1", "with the opened tests as they were before: 1 passed"),
+    ],
+)
+def test_a_users_test_that_was_opened_and_changed_runs_as_it_was_before_too(lab, result, shown):
+    at = lab(BASE, engine=IsolatedEngine())
+    at.measured()
+    at.planned(criteria=(replace(SHOWS, command="python -c 'import app; print(app.add(2, 2))'", output="5"),))
+    at.called("unseal", "{}")
+    at.events.append(at.returned(at.state.tree, e.Unsealed(path="tests/test_app.py", reason="it is to be one more")))
+    changed = TEST.replace("add(1, 2) == 3", "add(2, 2) == 5")
+    at.tested(at.put({"app.py": f"def add(a, b):\n    {result}\n", "tests/test_app.py": changed}))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.NEEDS_REVIEW
+    assert verdict.reasons[1:] == (shown,)
+
+
 def test_without_a_baseline_there_is_no_verdict_but_an_error(lab):
     at = lab(BASE, engine=IsolatedEngine())
     at.wrote(at.put(MENDED))

@@ -11,7 +11,7 @@ from agent.events import Outcome
 from agent.folding import fold
 from agent.journal import Entry, read_entries
 from agent.runs import StoredRun
-from agent.summary import run_line, summary
+from agent.summary import essentials, run_line, summary
 from agent.task import Limits
 from agent.text import sanitise
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
@@ -174,3 +174,14 @@ def test_the_next_command_names_the_repository_unless_it_is_the_current_director
 
 def test_a_scaffold_ends_in_its_directory():
     assert summary(ended(Outcome.PASSED, mode="new"), "tally").endswith("next:    cd tally && git log")
+
+
+def test_whatever_reports_a_result_says_that_its_tests_were_free():
+    state = ended(Outcome.PASSED, "so", verdict=Verdict(kind=VerdictKind.PASSED, tree="", report=GREEN))
+    free = replace(state, started=replace(state.started, task=replace(state.started.task, test_policy="free")))
+
+    for text in (summary(free), essentials(free), run_line(StoredRun(directory=Path("r1"), state=free))):
+        assert "free to change" in text
+    for text in (summary(state), essentials(state), run_line(StoredRun(directory=Path("r1"), state=state))):
+        assert "free to change" not in text
+    assert line(free, "shown:") == "1 passed in a fresh container, with tests that were free to change"

@@ -90,6 +90,12 @@ PROJECT: Group = {
     ),
     "only": _option(list[str], "Take only this part along.", "DIR", "Project"),
     "allow_test_changes": _option(list[str], "Tests to open.", "GLOB", "Project"),
+    "free_tests": (
+        Annotated[
+            bool, typer.Option("--free-tests", help="Seal no test. The result says so.", rich_help_panel="Project")
+        ],
+        False,
+    ),
 }
 
 

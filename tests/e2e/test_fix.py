@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.folding import fold
-from agent.models.script import Script, ScriptedReply
+from agent.models.script import Script, ScriptedReply, call, say
 from agent.models.server import ScriptedServer
 from tests.e2e.harness import (
     LOCAL,
@@ -20,6 +20,7 @@ from tests.e2e.harness import (
     greenward,
     lines_written,
     mending,
+    plan,
     start,
     subjects,
     told,
@@ -119,3 +120,20 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(red):
         assert ran.code == 0, ran.said
         assert billed(server, red) <= told(red)
     assert git(red, "show", f"{branch(red)}:sums.py").startswith("def add(a, b):\n    return a + b")
+
+
+def test_tests_are_free_only_by_an_option_and_every_report_says_so(red):
+    weaker = RED["tests/test_sums.py"].replace("== 5", "== -1").replace("== 4", "== -4")
+    opened = say(
+        "The tests are wrong.", call("write_file", path="tests/test_sums.py", content=weaker), call("run_tests"),
+    )  # fmt: skip
+    with ScriptedServer(Script(replies=(plan(), opened, say("", call("finish", status="done"))))) as server:
+        ran = greenward("fix", red, *LOCAL, "--free-tests", "--allow-unproven", environment=variables(server))
+    assert ran.code == 0, ran.said
+    assert "isolated by nothing, tests that were free to change)" in ran.err
+    assert ran.out.strip().startswith("unproven, with tests that were free to change: ")
+    assert trailers(red, branch(red))["Tests"] == "were free to change"
+    listed = greenward("runs", "--repo", red, environment=variables()).out
+    assert "(tests were free to change)" in listed
+    shown = greenward("show", "--json", "--repo", red, environment=variables()).out
+    assert "free to change" in shown
