@@ -85,7 +85,7 @@ def accept(
 
     On a clean checkout it becomes one commit, made by the user's own git under `environment` with their identity, hooks
     and signing; with `merge` a merge commit that keeps the run's history. On a dirty one the files are written and stay
-    uncommitted. `note` is attached to the commit.
+    uncommitted. `note` is attached to the commit if that holds just what the run came to.
 
     Raises:
         UsageProblem: files that the run changed have changed since, the run was accepted before, or a hook refused;
@@ -110,9 +110,9 @@ def accept(
                 _roll_back(workspace, result.run_id, record)
         raise
     _save(workspace, result.run_id, replace(record, state="done", commit=commit))
-    if commit is not None and note:
-        workspace.annotate(commit, note)
     outcome = workspace.head_tree() if commit is not None else workspace.scanner.scan(workspace.head_tree())[0]
+    if commit is not None and note and outcome == record.result_tree:
+        workspace.annotate(commit, note)
     return Accepted(kind=record.kind, commit=commit, paths=record.paths, proven=outcome == record.result_tree)
 
 

@@ -6,6 +6,7 @@ from agent.accept import Result, accept, accepted_tree, undo
 from agent.commitmessage import compose
 from agent.errors import UsageProblem
 from agent.events import Outcome
+from agent.proof import PROOF
 from agent.runs import StoredRun
 from agent.state import RunState
 from agent.workspace import Workspace
@@ -28,7 +29,7 @@ def accept_run(workspace: Workspace, run: StoredRun, *, merge: bool, environ: Ma
     result = Result(
         run_id=run.id, base=_taken_so_far(workspace, state, commit, merge=merge), result=commit, message=_message(state)
     )
-    accepted = accept(workspace, result, environment=environ, merge=merge)
+    accepted = accept(workspace, result, environment=environ, merge=merge, note=_note(run))
     what = {"commit": "committed", "merge": "merged", "files": "written to the files, uncommitted"}[accepted.kind]
     lines = [f"{what}: {len(accepted.paths)} files", *(f"  {path}" for path in accepted.paths[:SHOWN])]
     if len(accepted.paths) > SHOWN:
@@ -85,6 +86,12 @@ def check_out(workspace: Workspace, state: RunState, environ: Mapping[str, str])
 def unwritten(workspace: Workspace) -> bool:
     """Whether there are no files in the repository's directory."""
     return all(entry.name == ".git" for entry in workspace.repository.top.iterdir())
+
+
+def _note(run: StoredRun) -> str:
+    """The proof of the run; empty if there is none."""
+    path = run.directory / PROOF
+    return path.read_text("utf-8") if run.state.finished and run.state.finished.proof and path.exists() else ""
 
 
 def _message(state: RunState) -> str:

@@ -65,6 +65,7 @@ VARIABLES: Mapping[str, str] = {
 
 _FALLBACK_PATH = "/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT = 120.0
+SHA256_DIGITS = 64
 _ELSEWHERE = frozenset(
     {
         "GIT_DIR",
@@ -218,6 +219,19 @@ class Git:
             self._end_reader()
             raise DamagedRun(f"git cannot read the object {quoted(oid)}", hint="run `git fsck`")
         return fields[1].decode(), data
+
+    def is_whole(self, oid: str) -> bool:
+        """Whether the object `oid` holds what its id says, byte for byte; git itself does not look when it reads one.
+
+        Raises:
+            DamagedRun: there is no such object, or it cannot be read.
+        """
+        kind, data = self.object(oid)
+        algorithm = "sha256" if len(oid) == SHA256_DIGITS else "sha1"
+        return (
+            hashlib.new(algorithm, b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+            == oid
+        )
 
     def find(self, name: str) -> str | None:
         """The id of the object that `name` means (`HEAD`, `HEAD^{tree}`, a ref), by the process that is kept.

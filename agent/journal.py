@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from agent.errors import DamagedRun, UsageProblem
 from agent.events import SCHEMA, Event, RunStarted
 
-__all__ = ["Entry", "Journal", "read_entries"]
+__all__ = ["Entry", "Journal", "links_of", "read_entries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,17 @@ def read_entries(path: Path) -> Iterator[Entry]:
     """Read a journal without holding it: also of a run that another process works on."""
     entries, _, _ = _parse(path.read_bytes(), path)
     yield from entries
+
+
+def links_of(path: Path) -> tuple[str, ...]:
+    """The link that the chain has with each line of a journal, in hexadecimal.
+
+    Raises:
+        DamagedRun: a line is damaged.
+    """
+    data = path.read_bytes()
+    _parse(data, path)
+    return tuple(line.rpartition(_LINK)[2][:-2].decode() for line in data.split(b"\n")[:-1])
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[Entry], str, int]:

@@ -91,6 +91,8 @@ class Result:
     """None for a run that has ended, that works, or whose process was killed."""
     proof: str
     """Whose tests and which criteria showed that it is green; empty unless it is."""
+    proof_id: str
+    """Of `proof.json` beside this file, and of the note on the commit; empty: there is none, so it is not green."""
     branch: str
     base: str
     """The commit that the branch begins from."""
@@ -142,6 +144,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         tests_were_free=state.tests_are_free,
         stopped=Stopped(why=paused.why, reason=paused.reason) if paused and not state.outcome else None,
         proof=proof(state),
+        proof_id=state.finished.proof if state.finished else "",
         branch=started.branch,
         base=state.root_commit,
         commit=state.finished.commit if state.finished else state.tip,

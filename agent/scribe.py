@@ -1,6 +1,6 @@
 """The scribe: each iteration becomes a commit on the run's branch, and the end leaves it at the best tree measured."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agent.best import best_of
@@ -19,6 +19,8 @@ class Scribe:
     """Writes commits by plumbing: the user's checkout, index and HEAD have no part in it."""
 
     workspace: Workspace
+    prove: Callable[[RunState, str, str], str] = lambda _state, _commit, _tree: ""
+    """Writes the proof for the commit and the tree that passed, and returns its id; empty: there is none."""
 
     def commit(self, state: RunState) -> Iterator[Event]:
         """Commit the tree that was tested last."""
@@ -30,7 +32,8 @@ class Scribe:
         """Leave the branch at the best tree measured, and say how the run ended."""
         outcome, reason = ending(state) or (Outcome.FAILED, "")
         commit, tree = self._leave_at_best(state)
-        yield RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree)
+        proof = self.prove(state, commit, tree) if outcome is Outcome.PASSED else ""
+        yield RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree, proof=proof)
 
     def pause(self, state: RunState, why: Why, reason: str, sandbox_seconds: float = 0.0) -> Iterator[Event]:
         """Leave the branch at the best tree measured until the run goes on, and say why it does not now."""

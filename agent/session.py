@@ -30,6 +30,7 @@ from agent.models.endpoint import Endpoint
 from agent.models.memory import ENDPOINTS, Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
+from agent.notary import Notary
 from agent.pacing import Pace
 from agent.pausing import Stop, pause, stop_of
 from agent.place import Place, setup_notices
@@ -151,11 +152,11 @@ class Session:
         return Journal(directory / JOURNAL, scrub=scrub)
 
     def _work(self, journal: Journal, engine: Engine) -> RunState:
-        state, meter = fold(journal.entries), Meter()
+        meter = Meter()
         journal.append(SessionStarted(pid=os.getpid(), version=__version__))
         try:
             with ExitStack() as stack:
-                run(journal, self._kit(state, engine, stack, meter))
+                run(journal, self._kit(journal, engine, stack, meter))
         except BaseException as error:
             self._pause(journal, stop_of(error), meter)
             raise
@@ -195,7 +196,8 @@ class Session:
         if not again or unwritten(self.workspace):
             check_out(self.workspace, state, self.around.environ)
 
-    def _kit(self, state: RunState, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
+    def _kit(self, journal: Journal, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
+        state = fold(journal.entries)
         workspace, started = self.workspace, state.started
         recipes = Recipes(workspace=workspace, task=started.task)
         place = Place(
@@ -218,8 +220,10 @@ class Session:
         model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
         model.prepare()
         bench = Bench(place=place, timeout=self.around.settings.test_timeout)
-        scribe = Scribe(workspace=workspace)
-        artifacts = workspace.run_directory(started.run_id) / "artifacts"
+        directory = workspace.run_directory(started.run_id)
+        notary = Notary(workspace=workspace, directory=directory, chain=lambda: journal.chain)
+        scribe = Scribe(workspace=workspace, prove=notary.prove)
+        artifacts = directory / "artifacts"
         witnesses = Witnesses(bench=bench)
         hands = Hands(workspace=workspace, place=place, bench=bench, witnesses=witnesses, artifacts=artifacts)
         speaker = Speaker(

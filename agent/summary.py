@@ -20,8 +20,10 @@ WORDS = {
     Outcome.OUT_OF_BUDGET: "out of budget",
     Outcome.PLANNED: "planned",
 }
+UNPROVED = "passed, without a proof"
 FREE = ", with tests that were free to change"
 REASONS_SHOWN = 10
+PROOF_SHOWN = 12
 REQUEST_SHOWN = 80
 """Characters."""
 
@@ -38,6 +40,10 @@ def summary(state: RunState, where: str = "") -> str:
     lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(final_report(state))}")
     if shown := proof(state):
         lines.append(f"shown:   {shown}")
+    if state.finished and state.finished.proof:
+        lines.append(
+            f"proof:   {state.finished.proof[:PROOF_SHOWN]}; {_verify(state, where)} checks it and runs it again"
+        )
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
     lines += used_lines(state)
     lines.append(f"branch:  {state.started.branch}")
@@ -63,6 +69,8 @@ def run_line(run: StoredRun) -> str:
 def headline(state: RunState) -> str:
     """The outcome in a word, and the reason for it."""
     word = WORDS[state.outcome] if state.outcome else "unfinished"
+    if state.finished and state.outcome is Outcome.PASSED and not state.finished.proof:
+        word = UNPROVED
     word += FREE if state.tests_are_free else ""
     reason = state.reason if state.outcome else state.paused.reason if state.paused else ""
     return f"{word}: {one_line(reason)}" if reason else word
@@ -103,6 +111,11 @@ def proof(state: RunState) -> str:
     if held:
         parts.append(f"{held} held before and hold still")
     return "; ".join(parts)
+
+
+def _verify(state: RunState, where: str) -> str:
+    commit = state.finished.commit if state.finished else state.tip
+    return f"`greenward verify {commit[:PROOF_SHOWN]}{f' --repo {shlex.quote(where)}' if where else ''}`"
 
 
 def next_step(state: RunState, where: str = "") -> str:

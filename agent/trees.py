@@ -112,6 +112,17 @@ class Trees:
             raise DamagedRun(f"{oid} is a {kind} where a file is expected", hint="run `git fsck`")
         return data
 
+    def damage(self, name: str) -> tuple[str, ...]:
+        """What is wrong with the objects that a tree or commit is made of: each is read and hashed."""
+        asked = ("rev-list", "--objects", "--no-walk", "--no-object-names")
+        try:
+            # Of files git hashes what it reads, and only says so; of trees and commits it does not look.
+            self._git.run(*asked, "--verify-objects", "--quiet", "--end-of-options", name, alarm="error:")
+            others = self._git.text(*asked, "--filter=blob:none", "--end-of-options", name).split()
+            return tuple(f"{oid} is not what it was" for oid in (name, *others) if not self._git.is_whole(oid))
+        except DamagedRun as error:
+            return (error.message,)
+
     def search(
         self,
         tree: str,
@@ -278,6 +289,11 @@ class Trees:
                 raise DamagedRun(
                     f"the tree {tree} holds the path {path!r}, which leads out of it or into git's own directory",
                     hint="run `git fsck`: such a tree is not made by git",
+                )
+            if size == "BAD":
+                raise DamagedRun(
+                    f"git cannot read {path!r} in the tree {tree} ({oid})",
+                    hint="run `git fsck`: the repository is damaged, or objects were pruned",
                 )
             entries[path] = Entry(path=path, mode=mode, oid=oid, size=int(size) if size != "-" else 0)
         return entries

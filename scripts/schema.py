@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
-from agent import result, stream
+from agent import proof, result, stream
 
 DOCS = Path(__file__).parents[1] / "docs"
-SCHEMAS = {DOCS / "events.schema.json": stream.schema, DOCS / "result.schema.json": result.schema}
+SCHEMAS = {
+    DOCS / "events.schema.json": stream.schema,
+    DOCS / "result.schema.json": result.schema,
+    DOCS / "proof.schema.json": proof.schema,
+}
 
 
 def texts() -> dict[Path, str]:

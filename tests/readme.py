@@ -12,7 +12,7 @@ CHANGING = (
     (r"environment: (cached|made in [^;]*);", "environment: <how>;"),
     (r"\$0\.\d{4}", "<cost>"),
     (r"cd \S+ &&", "cd <directory> &&"),
-    (r"--repo \S+?(?=,|$)", "--repo <directory>"),
+    (r"--repo [^\s,`]+", "--repo <directory>"),
     (r"[\d,]+ of 5,000,000 \([\d,]+ in, [\d,]+ of them cached, [\d,]+ out\)", "<tokens>"),
     (r"time:    \d+ s of 30 min, in the sandbox \d+ s of", "time:    <seconds> of 30 min, in the sandbox <seconds> of"),
 )

@@ -116,7 +116,7 @@ def serve():
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
         "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "image",
-        "image import", "new", "plan", "resume", "runs", "show", "undo",
+        "image import", "new", "plan", "resume", "runs", "show", "undo", "verify",
     ]  # fmt: skip
 
 
@@ -227,12 +227,12 @@ def test_a_damaged_run_is_6_and_is_named_in_the_list(greenward, repo):
     )
 
 
-def test_a_suite_that_passes_is_0_and_takes_no_model(greenward, repo, serve):
+def test_a_suite_that_passes_takes_no_model_and_proves_nothing_where_nothing_isolates_it(greenward, repo, serve):
     (repo / "app.py").write_text("def add(a, b):\n    return a + b\n")
     code, out, err = greenward("fix", *serve(), cwd=repo)
 
-    assert code == 0, err
-    assert "green: the suite passes already" in out
+    assert code == 8, err
+    assert "unproven: the suite passes already" in out
     assert "run " in err
 
 

@@ -197,7 +197,7 @@ def test_json_holds_the_report_and_nothing_else():
     parsed = json.loads(as_json(shown))
 
     assert parsed["schema"] == 1
-    assert parsed["headline"] == "green: judged in a fresh container"
+    assert parsed["headline"] == "passed, without a proof: judged in a fresh container"
     assert parsed["turns"][1]["steps"][1]["tests"]["words"] == "1 failed, 1 passed"
     assert TypeAdapter(Report).validate_python(parsed) == shown
 

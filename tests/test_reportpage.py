@@ -60,7 +60,7 @@ def texts(page, *tags):
 
 
 def test_outcome_and_proof_come_first_and_the_conversation_last(golden):
-    assert texts(golden, "h1") == ["✓ Green judged in a fresh container"]
+    assert texts(golden, "h1") == ["✓ Passed, without a proof judged in a fresh container"]
     assert texts(golden, "h2") == [
         "Request", "Plan", "Proof", "Timeline", "Tests and spending", "Changes",
         "Failures", "Transcript",
@@ -167,7 +167,7 @@ def test_a_run_that_only_began_says_so():
     ],
 )
 def test_each_outcome_has_a_sign_and_a_word(outcome, heading):
-    end = e.RunFinished(outcome=outcome, reason="because", commit="c0", tree="base")
+    end = e.RunFinished(outcome=outcome, reason="because", commit="c0", tree="base", proof="f" * 64)
     assert texts(page_of(entries_of(end)), "h1") == [heading]
 
 

@@ -33,7 +33,8 @@ def ended(outcome, reason="", *, verdict=None, mode="fix", limits=None, changed=
     events = [e.BaselineMeasured(report=RED), e.TestsFinished(report=GREEN if changed else RED, tree=tree)]
     events += [e.VerdictReached(verdict=replace(verdict, tree=tree))] if verdict else []
     commit = "c1" if changed else "c0"
-    end = e.RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree)
+    proof = "f" * 64 if outcome is Outcome.PASSED else ""
+    end = e.RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree, proof=proof)
     return state_of(*events, e.Committed(commit=commit, tree=tree, subject=""), end, mode=mode, limits=limits)
 
 
@@ -45,7 +46,7 @@ def test_a_green_run_reads_as_its_snapshot():
     assert (
         summary(fold(read_entries(GOLDEN)))
         == """
-green: judged in a fresh container
+passed, without a proof: judged in a fresh container
 done:    Mend the sum.
 tests:   1 failed, 1 passed -> 2 passed
 shown:   2 passed in a fresh container; 1 of 1 acceptance criteria failed before and hold after
@@ -185,3 +186,13 @@ def test_whatever_reports_a_result_says_that_its_tests_were_free():
     for text in (summary(state), essentials(state), run_line(StoredRun(directory=Path("r1"), state=state))):
         assert "free to change" not in text
     assert line(free, "shown:") == "1 passed in a fresh container, with tests that were free to change"
+
+
+def test_nothing_is_called_green_without_a_proof():
+    proven = ended(Outcome.PASSED, "judged", verdict=Verdict(kind=VerdictKind.PASSED, tree="", report=GREEN))
+    unproven = replace(proven, finished=replace(proven.finished, proof=""))
+
+    assert summary(proven).splitlines()[1] == "green: judged"
+    assert line(proven, "proof:") == "ffffffffffff; `greenward verify c1` checks it and runs it again"
+    assert "green:" not in summary(unproven) + essentials(unproven)
+    assert summary(unproven).splitlines()[1] == "passed, without a proof: judged"

@@ -118,3 +118,5 @@ class RunFinished:
     reason: str
     commit: str
     tree: str
+    proof: str = ""
+    """The id of the proof, without which no result is called green."""
