@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from agent.attributes import NotConvertible
 from agent.errors import DamagedRun, UsageProblem
-from agent.git import GitFailed, quoted
+from agent.gitfailed import GitFailed, quoted
 from agent.paths import GITLINK, LINK
 from agent.trees import Blob, Entry
 from agent.workspace import Workspace
