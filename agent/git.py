@@ -43,6 +43,7 @@ FLAGS: Mapping[str, str] = {
     "grep.column": "false",
     "grep.fullName": "false",
     "core.splitIndex": "false",
+    "advice.graftFileDeprecated": "false",
 }
 """Configuration that stands above the repository's own, in every call."""
 
@@ -95,6 +96,7 @@ class Git:
         self._environment = {name: environment[name] for name in _KEPT_VARIABLES if environment.get(name)}
         self._scratch = Path(tempfile.mkdtemp(prefix="greenward-"))
         (self._scratch / "cwd").mkdir()
+        self._places = (git_dir, git_dir / "objects", git_dir / "refs", self._scratch)
         self._program = _program(self._scratch / "cwd")
         self._numbers = itertools.count()
         self._reader: Any = None
@@ -145,7 +147,7 @@ class Git:
         status, output, errors = self._execute(self._command(arguments, environment, settings), stdin, timeout)
         if status in ok and not (alarm and alarm in errors):
             return output
-        raise failure(arguments, status, errors, places=(self.git_dir, self._scratch))
+        raise failure(arguments, status, errors, places=self._places)
 
     def text(self, *arguments: str, **options: Any) -> str:
         """What `run` returns, as text without the last line break."""
@@ -159,7 +161,9 @@ class Git:
         """
         variables = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
         command = ["env", "-i", *_pairs(variables), "git", *arguments]
+        self.passing(Moment.BY_USER_BEGUN)
         status, output, errors = self._execute(command, stdin, 3600.0, cwd=work_tree)
+        self.passing(Moment.BY_USER_DONE)
         if status == 0:
             return output
         raise refused(arguments, status, errors + "\n" + quoted(output.decode(errors="replace")))
@@ -279,7 +283,7 @@ class Git:
             if line.endswith(b"\n"):
                 return line[:-1].decode()
         errors = self._writer.stderr.read().decode(errors="replace")
-        raise failure(command, self._end_writer(), errors, places=(self.git_dir, self._scratch))
+        raise failure(command, self._end_writer(), errors, places=self._places)
 
     def _kept(self, *arguments: str) -> Any:
         """A process of git's that answers line by line, until its input ends."""

@@ -193,12 +193,12 @@ class Session:
         write_durably(directory / RESULT, result_file(state, exit_code=code), self.around.passing)
 
     def _deliver(self, state: RunState, *, again: bool = False) -> None:
-        """Write the files of a finished scaffold, `again` only where none are; any other result waits for `accept`."""
+        """Write the files of a finished scaffold, `again` only what is missing; any other result waits for `accept`."""
         if state.started.task.mode != "new" or state.outcome is not Outcome.PASSED:
             return
         from agent.accepting import check_out, unwritten  # noqa: PLC0415  (most runs never need it)
 
-        if not again or unwritten(self.workspace):
+        if not again or unwritten(self.workspace, state):
             check_out(self.workspace, state, self.around.environ)
 
     def _kit(self, state: RunState, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
