@@ -11,7 +11,7 @@ __all__ = ["GitFailed", "failure", "quoted", "refused"]
 _ROOM = 256 * 1024
 """Bytes below which a disk counts as full: git does not always say why it could not write."""
 _NO_ROOM = ("No space left", "Disk quota", "File too large")
-_NOT_WRITABLE = ("Permission denied", "Read-only file system", "insufficient permission")
+_NOT_WRITABLE = ("Permission denied", "Read-only file system", "insufficient permission", "unable to create directory")
 _NO_GIT = (126, 127)
 
 
@@ -32,7 +32,7 @@ def quoted(text: str) -> str:
 
 
 def failure(arguments: Sequence[str], status: int, errors: str, *, places: Iterable[Path]) -> GreenwardError:
-    """The error for plumbing that ended with `status` and said `errors`; it writes below one of `places`."""
+    """The error for plumbing that ended with `status` and said `errors`; `places` are where it may have written."""
     full = next((place for place in places if _is_full(place)), None)
     said, then = quoted(errors.strip()), "then go on with `greenward resume`"
     what = f"`git {arguments[0]}` failed ({status}): {said}"
