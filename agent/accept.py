@@ -5,17 +5,15 @@ cut off at, accepting again, or undoing, ends well.
 """
 
 import json
-import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
-from agent.attributes import NotConvertible
+from agent.checkout import as_on_disk, check_index, contents, kept_index, put, restore_index
+from agent.durable import write_durably
 from agent.errors import DamagedRun, UsageProblem
-from agent.git import GitFailed, quoted
+from agent.gitfailed import GitFailed, quoted
 from agent.paths import GITLINK, LINK
 from agent.trees import Blob, Entry
 from agent.workspace import Workspace
@@ -24,8 +22,6 @@ from agent.worktree import WorkTree
 __all__ = ["Accepted", "Result", "accept", "accepted_tree", "undo"]
 
 _RECORD = "accept.json"
-_INDEX = "accept.index"
-_LARGEST = 1 << 30
 _SHOWN = 10
 
 
@@ -61,6 +57,8 @@ class _Record:
     before_tree: str
     """The changed files as they were on disk, byte for byte."""
     paths: tuple[str, ...]
+    index: str | None = None
+    """The index as it was, as a blob; only a commit changes it."""
     commit: str | None = None
     earlier: "_Record | None" = None
     """What was accepted of the same run before."""
@@ -92,6 +90,7 @@ def accept(
             then all is as it was before.
     """
     workspace.repository.check_idle()
+    check_index(workspace)
     earlier = _load(workspace, result.run_id)
     if earlier is not None and earlier.state == "started":
         earlier = _recover(workspace, result.run_id, earlier)
@@ -122,9 +121,11 @@ def undo(workspace: Workspace, run_id: str, *, environment: Mapping[str, str]) -
     Raises:
         UsageProblem: it was not accepted, or something changed since.
     """
+    workspace.repository.check_idle()
     record = _load(workspace, run_id)
     if record is None or record.state == "undone":
         raise UsageProblem("this run is not accepted", hint=f"accept it with `greenward accept {run_id}`")
+    check_index(workspace)
     if record.state == "started":
         cut_off, record = record, _recover(workspace, run_id, record)
         if record in (cut_off.earlier, replace(cut_off, state="undone")):
@@ -132,19 +133,35 @@ def undo(workspace: Workspace, run_id: str, *, environment: Mapping[str, str]) -
     if record.commit is None:
         _roll_back(workspace, run_id, record)
         return record.paths
-    if workspace.head() != record.commit:
+    if workspace.head() not in (record.commit, record.head):
         raise UsageProblem(
             "there are commits after the accepted one", hint=f"revert it instead: `git revert {record.commit[:12]}`"
         )
-    if changed := _conflicts(workspace, record, (record.result_tree,)):
-        raise _changed(changed, "it was accepted", "commit or stash them first")
-    if record.head is None:
-        workspace.git.run("update-ref", "-d", "HEAD", record.commit)
-        _roll_back(workspace, run_id, record)
-        return record.paths
-    _by_user(workspace, environment, "reset", "--quiet", "--keep", record.head)
+    if record.kind == "merge":
+        _unmerge(workspace, record, environment)
+    else:
+        _uncommit(workspace, record, environment)
     _take_back(workspace, run_id, record)
     return record.paths
+
+
+def _uncommit(workspace: Workspace, record: _Record, environment: Mapping[str, str]) -> None:
+    """Take the accepted commit away, from wherever this was cut off before: files, then HEAD and the index."""
+    _put_back(workspace, record)
+    if record.head is not None:
+        _by_user(workspace, environment, "reset", "--quiet", record.head)
+        return
+    if workspace.head() is not None:
+        workspace.git.run("update-ref", "-d", "HEAD", record.commit or "")
+    restore_index(workspace, record.index)
+
+
+def _unmerge(workspace: Workspace, record: _Record, environment: Mapping[str, str]) -> None:
+    if workspace.head() == record.head or record.head is None:
+        return
+    if changed := _conflicts(workspace, record, (record.result_tree,)):
+        raise _changed(changed, "it was accepted", "commit or stash them first")
+    _by_user(workspace, environment, "reset", "--quiet", "--keep", record.head)
 
 
 def _plan(workspace: Workspace, result: Result, head: str | None, *, merge: bool) -> _Record:
@@ -175,7 +192,8 @@ def _plan(workspace: Workspace, result: Result, head: str | None, *, merge: bool
     differing = tuple(path for path in paths if not _same(now.get(path), entries.get(path)))
     if not differing:
         raise UsageProblem("the checkout already has all that the run changed", hint="there is nothing to accept")
-    return replace(record, paths=differing, before_tree=_as_on_disk(workspace, differing))
+    index = kept_index(workspace) if record.kind == "commit" else None
+    return replace(record, paths=differing, before_tree=as_on_disk(workspace, differing), index=index)
 
 
 def _check_merge(workspace: Workspace, result: Result, head: str | None, *, clean: bool) -> None:
@@ -193,7 +211,7 @@ def _check_merge(workspace: Workspace, result: Result, head: str | None, *, clea
 def _carry_out(workspace: Workspace, result: Result, record: _Record, environment: Mapping[str, str]) -> str | None:
     if record.kind == "merge":
         return _merge(workspace, result, environment)
-    _write(workspace, record.paths, record.result_tree)
+    put(workspace, contents(workspace, record.paths, record.result_tree))
     if record.kind == "files":
         return None
     listing = "".join(f"{path}\0" for path in record.paths).encode("utf-8", "surrogateescape")
@@ -225,46 +243,23 @@ def _by_user(workspace: Workspace, environment: Mapping[str, str], *arguments: s
         ) from failure
 
 
-def _write(workspace: Workspace, paths: Iterable[str], tree: str) -> None:
-    """Write `paths` as a checkout of `tree` would."""
-    entries = workspace.trees.entries(tree)
-    attributes = workspace.scanner.attributes([path for path in paths if path in entries])
-    contents: dict[str, Blob | None] = dict.fromkeys(paths)
-    for path, said in attributes.items():
-        try:
-            data = workspace.scanner.conversion.to_work_tree(workspace.trees.blob(entries[path].oid), said)
-        except NotConvertible as problem:
-            raise UsageProblem(f"`{quoted(path)}` {problem}", hint="merge the run's branch yourself") from problem
-        contents[path] = Blob(mode=entries[path].mode, data=data)
-    _put(workspace, contents)
-
-
-def _put(workspace: Workspace, contents: Mapping[str, Blob | None]) -> None:
-    """Write and remove files, removals first, so that a directory can give way to a file."""
-    files = WorkTree(workspace.repository.top)
-    try:
-        for path in (path for path, blob in contents.items() if blob is None):
-            files.remove(path)
-        for path, blob in contents.items():
-            if blob is not None:
-                files.write(path, blob.data, executable=blob.mode == "100755")
-    except OSError as error:
-        raise UsageProblem(f"a file cannot be written: {error}", hint="check permissions and free space") from error
-
-
 def _roll_back(workspace: Workspace, run_id: str, record: _Record) -> None:
     """Put the files and, for a commit, the index back as they were."""
     if record.kind != "merge":
-        if changed := _conflicts(workspace, record, (record.base_tree, record.result_tree)):
-            raise _changed(changed, "it was accepted", "put them back, or undo by hand")
-        before = workspace.trees.entries(record.before_tree)
-        contents: dict[str, Blob | None] = dict.fromkeys(record.paths)
-        for path, entry in before.items():
-            contents[path] = Blob(mode=entry.mode, data=workspace.trees.blob(entry.oid))
-        _put(workspace, contents)
+        _put_back(workspace, record)
     if record.kind == "commit":
-        _restore_index(workspace, run_id)
+        restore_index(workspace, record.index)
     _take_back(workspace, run_id, record)
+
+
+def _put_back(workspace: Workspace, record: _Record) -> None:
+    """Put the files back as they were, from wherever this was cut off before."""
+    if changed := _conflicts(workspace, record, (record.base_tree, record.result_tree)):
+        raise _changed(changed, "it was accepted", "put them back, commit or stash them first")
+    before = workspace.trees.entries(record.before_tree)
+    files: dict[str, Blob | None] = dict.fromkeys(record.paths)
+    files |= {path: Blob(mode=entry.mode, data=workspace.trees.blob(entry.oid)) for path, entry in before.items()}
+    put(workspace, files)
 
 
 def _take_back(workspace: Workspace, run_id: str, record: _Record) -> _Record:
@@ -286,8 +281,21 @@ def _recover(workspace: Workspace, run_id: str, record: _Record) -> _Record:
             _save(workspace, run_id, record)
             return record
         raise UsageProblem("HEAD moved since accepting was cut off", hint="see `git log` and `git status`")
+    if record.kind == "merge":
+        _check_untouched(workspace)
     _roll_back(workspace, run_id, record)
     return record.earlier or replace(record, state="undone")
+
+
+def _check_untouched(workspace: Workspace) -> None:
+    """Refuse where a merge was cut off while git was writing: only git knows what it had in mind."""
+    head_tree = workspace.head_tree()
+    if workspace.scanner.scan(head_tree)[0] != head_tree or workspace.scanner.staged(head_tree):
+        raise UsageProblem(
+            "an earlier merge was cut off half-way",
+            hint="all was committed when it began, so what `git status` shows came with it, or from you since:"
+            " `git reset --hard` takes it away; then try again",
+        )
 
 
 def _conflicts(workspace: Workspace, record: _Record, trees: tuple[str, ...]) -> list[str]:
@@ -305,42 +313,11 @@ def _conflicts(workspace: Workspace, record: _Record, trees: tuple[str, ...]) ->
     return found
 
 
-def _as_on_disk(workspace: Workspace, paths: Iterable[str]) -> str:
-    files = WorkTree(workspace.repository.top)
-    changes: dict[str, Blob | None] = {}
-    for path in paths:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            seen = files.read(path, limit=_LARGEST)
-            if seen is not None:
-                changes[path] = Blob(mode=seen.mode, data=seen.data)
-    return workspace.trees.build(workspace.trees.empty(), changes)
-
-
 def _keep(workspace: Workspace, run_id: str, record: _Record) -> None:
-    for tree in (record.base_tree, record.result_tree, record.before_tree):
-        workspace.checkpoint(run_id, tree)
-    index = workspace.repository.git_dir / "index"
-    copy = workspace.run_directory(run_id) / _INDEX
-    copy.unlink(missing_ok=True)
-    if record.kind == "commit" and index.exists():
-        shutil.copy2(index, copy)
+    for oid in (record.base_tree, record.result_tree, record.before_tree, record.index):
+        if oid is not None:
+            workspace.checkpoint(run_id, oid)
     _save(workspace, run_id, record)
-
-
-def _restore_index(workspace: Workspace, run_id: str) -> None:
-    index = workspace.repository.git_dir / "index"
-    copy = workspace.run_directory(run_id) / _INDEX
-    if not copy.exists():
-        index.unlink(missing_ok=True)
-        return
-    lock = index.with_name("index.lock")
-    try:
-        with lock.open("xb") as file:
-            file.write(copy.read_bytes())
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise UsageProblem("git's index is locked", hint=f"end the other git command, or remove {lock}") from error
-    lock.rename(index)
 
 
 def _load(workspace: Workspace, run_id: str) -> _Record | None:
@@ -361,13 +338,8 @@ def _record(values: dict[str, Any]) -> _Record:
 
 
 def _save(workspace: Workspace, run_id: str, record: _Record) -> None:
-    directory = workspace.run_directory(run_id)
-    draft = Path(f"{directory / _RECORD}.new")
-    with draft.open("w") as file:
-        json.dump(asdict(record), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(directory / _RECORD)
+    path = workspace.run_directory(run_id) / _RECORD
+    write_durably(path, json.dumps(asdict(record)).encode(), workspace.passing)
 
 
 def _same(one: Entry | None, other: Entry | None) -> bool:

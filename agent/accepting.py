@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from agent.accept import Result, accept, accepted_tree, undo
+from agent.checkout import check_index, contents, holds_nothing_else, put
 from agent.commitmessage import compose
 from agent.errors import UsageProblem
 from agent.events import Outcome
 from agent.proof import PROOF
 from agent.runs import StoredRun
 from agent.state import RunState
+from agent.trees import Blob
 from agent.workspace import Workspace
 
 __all__ = ["accept_run", "check_out", "undo_run", "unwritten"]
@@ -65,27 +67,39 @@ def undo_run(workspace: Workspace, run: StoredRun, *, environ: Mapping[str, str]
 def check_out(workspace: Workspace, state: RunState, environ: Mapping[str, str]) -> None:
     """Leave the finished project of a `new` run in its directory: `main` at the result, its files written.
 
+    Cut off anywhere, it is done from there when it is called again.
+
     Raises:
         UsageProblem: something was put into the directory meanwhile; the result is on the run's branch.
     """
     top, commit = workspace.repository.top, state.tip
-    head, empty = workspace.head(), unwritten(workspace)
-    if head == commit and not empty:
+    head, ready = workspace.head(), unwritten(workspace, state)
+    if head == commit and not ready:
         return
-    if head not in (None, commit) or not empty:
+    if head not in (None, commit) or not ready:
         raise UsageProblem(
             f"{top} is not empty any more, so the project was not written there",
             hint=f"it is on the branch {state.started.branch}: move your files away, then"
             f" `git checkout {state.started.branch}`",
         )
+    check_index(workspace)
     if head is None:
         workspace.advance("main", commit, None)
-    workspace.git.by_user(top, environ, "reset", "--hard", "--quiet", "main")
+    put(workspace, _project(workspace, state))
+    workspace.git.by_user(top, environ, "reset", "--quiet", "main")
 
 
-def unwritten(workspace: Workspace) -> bool:
-    """Whether there are no files in the repository's directory."""
-    return all(entry.name == ".git" for entry in workspace.repository.top.iterdir())
+def unwritten(workspace: Workspace, state: RunState) -> bool:
+    """Whether the project is still to be written: there is no index yet, and no file but some of the project's."""
+    if (workspace.repository.git_dir / "index").exists():
+        return False
+    return holds_nothing_else(workspace, _project(workspace, state))
+
+
+def _project(workspace: Workspace, state: RunState) -> dict[str, Blob | None]:
+    """The files of the finished project, by path, as a checkout has them."""
+    tree = workspace.tree_of(state.tip)
+    return contents(workspace, workspace.trees.entries(tree), tree)
 
 
 def _note(run: StoredRun) -> str:

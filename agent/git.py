@@ -17,14 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from agent.durable import Moment, Passing, storing, unnoticed
 from agent.errors import DamagedRun, UsageProblem
+from agent.gitfailed import failure, quoted, refused
 
-__all__ = ["FLAGS", "VARIABLES", "Git", "GitFailed", "quoted"]
+__all__ = ["FLAGS", "VARIABLES", "Git"]
 
 FLAGS: Mapping[str, str] = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
-    "core.fsync": "all,-index",
+    "core.fsync": "committed,derived-metadata,reference",
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "core.untrackedCache": "false",
@@ -41,6 +43,7 @@ FLAGS: Mapping[str, str] = {
     "grep.column": "false",
     "grep.fullName": "false",
     "core.splitIndex": "false",
+    "advice.graftFileDeprecated": "false",
 }
 """Configuration that stands above the repository's own, in every call."""
 
@@ -81,33 +84,20 @@ _ELSEWHERE = frozenset(
 _KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")
 
 
-class GitFailed(DamagedRun):
-    """A git command failed; `stderr` is what it said."""
-
-    def __init__(self, message: str, *, hint: str = "", status: int = 1, stderr: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-        self.stderr = stderr
-
-
-def quoted(text: str) -> str:
-    """`text` for a message: what cannot be printed is shown escaped."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
-
-
 class Git:
     """Runs git's plumbing on one repository, from outside of it.
 
     `environment` is the user's; of it only the search path is passed on, and what locates the user's own settings.
+    `passing` is told of what leaves something in the repository.
     """
 
-    def __init__(self, git_dir: Path, *, environment: Mapping[str, str]) -> None:
+    def __init__(self, git_dir: Path, *, environment: Mapping[str, str], passing: Passing = unnoticed) -> None:
         self.git_dir = git_dir
+        self.passing = passing
         self._environment = {name: environment[name] for name in _KEPT_VARIABLES if environment.get(name)}
         self._scratch = Path(tempfile.mkdtemp(prefix="greenward-"))
         (self._scratch / "cwd").mkdir()
+        self._places = (git_dir, git_dir / "objects", git_dir / "refs", self._scratch)
         self._program = _program(self._scratch / "cwd")
         self._numbers = itertools.count()
         self._reader: Any = None
@@ -150,6 +140,7 @@ class Git:
         Raises:
             GitFailed: its exit status is not one of `ok`, it took longer than `timeout` seconds, or it said
                 `alarm`, which means failure whatever the status.
+            StorageProblem: it could not write, as a disk is full or not writable.
             UsageProblem: there is no git.
         """
         environment = self._variables(index, work_tree) | dict(variables or {})
@@ -157,7 +148,7 @@ class Git:
         status, output, errors = self._execute(self._command(arguments, environment, settings), stdin, timeout)
         if status in ok and not (alarm and alarm in errors):
             return output
-        raise _failure(arguments, status, errors)
+        raise failure(arguments, status, errors, places=self._places)
 
     def text(self, *arguments: str, **options: Any) -> str:
         """What `run` returns, as text without the last line break."""
@@ -171,10 +162,12 @@ class Git:
         """
         variables = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
         command = ["env", "-i", *_pairs(variables), "git", *arguments]
+        self.passing(Moment.BY_USER_BEGUN)
         status, output, errors = self._execute(command, stdin, 3600.0, cwd=work_tree)
+        self.passing(Moment.BY_USER_DONE)
         if status == 0:
             return output
-        raise _failure(arguments, status, errors + "\n" + quoted(output.decode(errors="replace")))
+        raise refused(arguments, status, errors + "\n" + quoted(output.decode(errors="replace")))
 
     def user_settings(self) -> dict[str, str]:
         """The user's and the repository's configuration as it is in force, with keys in lower case; nothing is run."""
@@ -184,7 +177,7 @@ class Git:
         command = ["env", "-i", *_pairs(variables), "git", "config", "--list", "--null", "--includes"]
         status, output, errors = self._execute(command, b"", _TIMEOUT)
         if status:
-            raise _failure(("config", "--list"), status, errors)
+            raise refused(("config", "--list"), status, errors)
         entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)
         return {key: value if separator else "true" for key, separator, value in entries}
 
@@ -254,13 +247,16 @@ class Git:
         """Write `contents` as blobs, byte for byte, through one process that is kept, and return their ids.
 
         Raises:
-            GitFailed: one of them could not be written.
+            GitFailed, StorageProblem: one of them could not be written.
         """
         source = self.scratch("blob")
         oids = []
         for data in contents:
-            source.write_bytes(data)
+            self.passing(Moment.BLOB_BEGUN)
+            with storing(source):
+                source.write_bytes(data)
             oids.append(self._written(source))
+            self.passing(Moment.BLOB_WRITTEN)
         source.unlink(missing_ok=True)
         return oids
 
@@ -301,7 +297,7 @@ class Git:
             if line.endswith(b"\n"):
                 return line[:-1].decode()
         errors = self._writer.stderr.read().decode(errors="replace")
-        raise _failure(command, self._end_writer(), errors)
+        raise failure(command, self._end_writer(), errors, places=self._places)
 
     def _kept(self, *arguments: str) -> Any:
         """A process of git's that answers line by line, until its input ends."""
@@ -338,8 +334,9 @@ class Git:
     ) -> tuple[int, bytes, str]:
         program = self._program if cwd is None else _program(cwd)
         with tempfile.TemporaryFile() as source:
-            source.write(stdin)
-            source.seek(0)
+            with storing(self._scratch):
+                source.write(stdin)
+                source.seek(0)
             status, output, errors = program.execute(
                 command,
                 istream=source,
@@ -376,15 +373,3 @@ def _end(process: Any) -> int:
 
 def _pairs(variables: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in variables.items()]
-
-
-def _failure(arguments: Sequence[str], status: int, errors: str) -> GitFailed | UsageProblem:
-    said = quoted(errors.strip())
-    if status in (126, 127):
-        return UsageProblem("git is not installed", hint="install git 2.38 or newer")
-    hint = "run `git fsck` in the repository"
-    if "No space left" in said or "Disk quota" in said:
-        hint = "free some disk space; nothing that was there has changed"
-    elif "Permission denied" in said or "Read-only file system" in said:
-        hint = "make the repository's git directory writable"
-    return GitFailed(f"`git {arguments[0]}` failed ({status}): {said}", hint=hint, status=status, stderr=said)

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import events as e
 from agent.bench import Bench, after_build
+from agent.durable import Passing, storing, sync_directory, unnoticed, write_durably
 from agent.edits import Edit
 from agent.messages import ToolCall, ToolResult
 from agent.place import Place, kept_closed
@@ -41,12 +43,34 @@ LOG_LIMIT = 3_000
 """Characters that the model is shown of a setup that failed."""
 
 
-def keep(artifacts: Path, content: bytes) -> str:
-    """Store `content` in the directory `artifacts`, and return the id by which `read_output` finds it."""
-    artifact = hashlib.sha256(content).hexdigest()[:ID_LENGTH]
-    artifacts.mkdir(mode=0o700, exist_ok=True)
-    (artifacts / artifact).write_bytes(content)
+def keep(artifacts: Path, content: bytes, passing: Passing = unnoticed) -> str:
+    """Store `content` in the directory `artifacts`, and return the id by which `read_output` finds it.
+
+    Raises:
+        StorageProblem: it cannot be written.
+    """
+    artifact = _id_of(content)
+    if _whole(artifacts, artifact) is None:
+        with storing(artifacts):
+            made = not artifacts.exists()
+            artifacts.mkdir(mode=0o700, exist_ok=True)
+            if made:
+                sync_directory(artifacts.parent)
+        write_durably(artifacts / artifact, content, passing)
     return artifact
+
+
+def _id_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:ID_LENGTH]
+
+
+def _whole(artifacts: Path, artifact: str) -> bytes | None:
+    """What is kept by the id `artifact`; None if there is nothing, or something else: a machine may have crashed."""
+    with suppress(FileNotFoundError):
+        content = (artifacts / artifact).read_bytes()
+        if _id_of(content) == artifact:
+            return content
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +117,13 @@ class RunHands:
         return self.bench.run(self.state, tree, tuple(selection)), tree
 
     def keep(self, content: bytes) -> str:
-        return keep(self.artifacts, content)
+        return keep(self.artifacts, content, self.workspace.passing)
 
     def kept(self, artifact: str) -> bytes:
-        if not artifact.isalnum() or not (self.artifacts / artifact).is_file():
+        content = _whole(self.artifacts, artifact) if artifact.isalnum() else None
+        if content is None:
             raise KeyError(artifact)
-        return (self.artifacts / artifact).read_bytes()
+        return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

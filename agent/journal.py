@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent.errors import DamagedRun, UsageProblem
+from agent.durable import Moment, Passing, storing, sync_directory, unnoticed
+from agent.errors import DamagedRun, StorageProblem, UsageProblem
 from agent.events import SCHEMA, Event, RunStarted
 
 __all__ = ["Entry", "Journal", "links_of", "read_entries"]
@@ -36,6 +38,8 @@ class Entry:
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _LINK = b',"chain":"'
+_TRIES, _PAUSE = 20, 0.01
+"""How often a lock is tried, and how many seconds apart."""
 
 
 class Journal:
@@ -50,18 +54,22 @@ class Journal:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         scrub: Callable[[str], str] = lambda text: text,
+        passing: Passing = unnoticed,
     ) -> None:
         self.path = path
         self._clock = clock
         self._scrub = scrub
+        self._passing = passing
         self._watchers: list[Callable[[Entry], None]] = []
-        self._file = path.open("ab+")
+        with storing(path):
+            self._file = path.open("ab+", buffering=0)
         try:
             self._lock()
-            self._entries, self._chain, end = _parse(path.read_bytes(), path)
-            self._file.truncate(end)
-            if not self._entries:
-                _fsync_directory(path.parent)
+            self._entries, self._chain, self._end = _parse(path.read_bytes(), path)
+            with storing(path):
+                self._file.truncate(self._end)
+                if not self._entries:
+                    sync_directory(path.parent)
         except BaseException:
             self._file.close()
             raise
@@ -87,25 +95,62 @@ class Journal:
     def append(self, event: Event) -> Entry:
         """Write `event` durably and return its entry as it stands in the file: secrets scrubbed, all text Unicode.
 
-        An append that fails is the last: nobody knows how much of its line is in the file, so the journal is closed.
+        An append that cannot be carried out leaves nothing behind, so that another may follow; one whose line could not
+        be synced is the last, for nobody knows then what is on the disk. One that is interrupted (Ctrl-C) is there
+        whole, or not at all.
+
+        Raises:
+            StorageProblem: it cannot be written.
         """
+        if self._file.closed:
+            raise StorageProblem(f"{self.path} is not written any more", hint="`greenward resume` tries it again")
         entry = Entry(seq=len(self._entries), at=self._clock(), event=event)
         body = self._scrub(_json(entry)).encode(errors="replace")
         entry = _ENTRY.validate_json(body)
         chain = _link(self._chain, body)
-        try:
-            self._file.write(body[:-1] + _LINK + chain.encode() + b'"}\n')
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                self.close()
-            raise
-        self._chain = chain
-        self._entries.append(entry)
+        self._write(entry, chain, body[:-1] + _LINK + chain.encode() + b'"}\n')
         for watcher in self._watchers:
             watcher(entry)
         return entry
+
+    def _write(self, entry: Entry, chain: str, line: bytes) -> None:
+        written = False
+        try:
+            with storing(self.path):
+                self._passing(Moment.JOURNAL_BEGUN)
+                left = memoryview(line)
+                while left:
+                    left = left[self._file.write(left) :]
+                written = True
+                self._passing(Moment.JOURNAL_WRITTEN)
+                os.fsync(self._file.fileno())
+        except StorageProblem:
+            self._take_back(for_good=written)
+            raise
+        except BaseException:
+            if not written:
+                self._take_back()
+            else:
+                with suppress(OSError):
+                    os.fsync(self._file.fileno())
+                self._take_in(entry, chain, line)
+            raise
+        self._take_in(entry, chain, line)
+        self._passing(Moment.JOURNAL_SYNCED)
+
+    def _take_in(self, entry: Entry, chain: str, line: bytes) -> None:
+        self._entries.append(entry)
+        self._chain = chain
+        self._end += len(line)
+
+    def _take_back(self, *, for_good: bool = False) -> None:
+        """Cut off what is there of a line; after that nothing is written any more if it is `for_good`."""
+        try:
+            self._file.truncate(self._end)
+        except OSError:
+            for_good = True
+        if for_good:
+            self._file.close()
 
     def close(self) -> None:
         self._file.close()
@@ -119,12 +164,15 @@ class Journal:
         self.close()
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageProblem(
-                f"another process is working on the run {self.path.parent.name}", hint="wait for it, or stop it first"
-            ) from error
+        """Hold the run. A process that was killed a moment ago, and its last child, are given time to let go of it."""
+        for attempt in range(_TRIES):
+            time.sleep(_PAUSE if attempt else 0.0)
+            with storing(self.path), suppress(BlockingIOError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+        raise UsageProblem(
+            f"another process is working on the run {self.path.parent.name}", hint="wait for it, or stop it first"
+        )
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
@@ -194,11 +242,3 @@ def _json(entry: Entry) -> str:
 
 def _link(previous: str, body: bytes) -> str:
     return hashlib.sha256(previous.encode() + body).hexdigest()
-
-
-def _fsync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.errors import UsageProblem
 
-__all__ = ["Repository", "find"]
+__all__ = ["Repository", "find", "is_half_made"]
 
 _BUSY = {
     "MERGE_HEAD": ("a merge", "git merge --continue` or `git merge --abort"),
@@ -55,6 +55,11 @@ def find(path: Path, environment: Mapping[str, str]) -> Repository:
     raise UsageProblem(
         f"{start} is not inside a git repository", hint="run `git init && git add -A && git commit` there first"
     )
+
+
+def is_half_made(git_dir: Path) -> bool:
+    """Whether there is the beginning of a git directory, as a `git init` that was killed leaves it."""
+    return git_dir.is_dir() and not git_dir.is_symlink() and not _is_git_dir(git_dir)
 
 
 def _git_dir(directory: Path) -> Path | None:

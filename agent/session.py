@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from random import random
 
@@ -14,7 +15,7 @@ from agent.asking import Asker
 from agent.bench import Bench
 from agent.compaction import Compactor
 from agent.config import Settings
-from agent.durable import write_durably
+from agent.durable import Passing, unnoticed, write_durably
 from agent.errors import GreenwardError, UsageProblem
 from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
@@ -70,6 +71,10 @@ class Surroundings:
     """Where the engine is, and how builds reach a network; never handed to a container that runs code of a tree."""
     opening: Opening | None = None
     """The engine, if it was reached already."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """What the journal's entries, and thereby the commits, are dated by."""
+    passing: Passing = unnoticed
+    """Is told of each moment at which something is left on disk."""
 
     def engine(self) -> AbstractContextManager[Engine]:
         """The engine that is set.
@@ -107,6 +112,7 @@ class Session:
             sandbox=settings.sandbox,
         )
         with self.around.engine() as engine, self._journal(run_id) as journal:
+            self.workspace.checkpoint(run_id, task.base_commit)
             journal.watch(self.around.watcher)
             journal.append(started)
             return self._work(journal, engine)
@@ -125,6 +131,7 @@ class Session:
             state = fold(journal.entries)
             events = given(state)
             if events is None:
+                self._record(state)
                 self._deliver(state, again=True)
                 return state
             self._check_sandbox(state)
@@ -149,7 +156,7 @@ class Session:
         scrub = Redactor([key.secret] if key else [], urls=False)
         directory = self.workspace.run_directory(run_id)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Journal(directory / JOURNAL, scrub=scrub)
+        return Journal(directory / JOURNAL, clock=self.around.clock, scrub=scrub, passing=self.around.passing)
 
     def _work(self, journal: Journal, engine: Engine) -> RunState:
         meter = Meter()
@@ -181,19 +188,19 @@ class Session:
         """Write what the run came to, or where it stands, into its directory.
 
         Raises:
-            DamagedRun: it cannot be written.
+            StorageProblem: it cannot be written.
         """
         code = exit_code if exit_code is not None else state.outcome.exit_code if state.outcome else 0
         directory = self.workspace.run_directory(state.started.run_id)
-        write_durably(directory / RESULT, result_file(state, exit_code=code))
+        write_durably(directory / RESULT, result_file(state, exit_code=code), self.around.passing)
 
     def _deliver(self, state: RunState, *, again: bool = False) -> None:
-        """Write the files of a finished scaffold, `again` only where none are; any other result waits for `accept`."""
+        """Write the files of a finished scaffold, `again` only what is missing; any other result waits for `accept`."""
         if state.started.task.mode != "new" or state.outcome is not Outcome.PASSED:
             return
         from agent.accepting import check_out, unwritten  # noqa: PLC0415  (most runs never need it)
 
-        if not again or unwritten(self.workspace):
+        if not again or unwritten(self.workspace, state):
             check_out(self.workspace, state, self.around.environ)
 
     def _kit(self, journal: Journal, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
@@ -237,7 +244,8 @@ class Session:
             pace=Pace(tokens=self.around.settings.tokens_per_minute),
             rendered=model.rendered,
             compactor=Compactor(
-                keep=partial(keep, artifacts), measure=lambda said: estimate(Request(messages=said, tools=SPECS))
+                keep=partial(keep, artifacts, passing=self.around.passing),
+                measure=lambda said: estimate(Request(messages=said, tools=SPECS)),
             ),
         )
         return Kit(

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from agent.attributes import ATTRIBUTES, Attributes, Conversion, NotConvertible
 from agent.errors import UsageProblem
-from agent.git import Git, quoted
+from agent.git import Git
+from agent.gitfailed import quoted
 from agent.paths import GITLINK, LINK
 from agent.repository import Repository
 from agent.trees import Entry, Trees

@@ -2,10 +2,9 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -62,8 +61,8 @@ def start_new(around: Surroundings, directory: Path, prompt: str, *, planning: P
     request = checked(prompt)
     with around.engine():
         pass
-    with _created(directory, around.environ) as workspace:
-        snapshot = workspace.snapshot(at=datetime.now(UTC))
+    with _created(directory, around) as workspace:
+        snapshot = workspace.snapshot(at=around.clock())
         task = Task(
             mode="new",
             request=request,
@@ -92,8 +91,11 @@ def start_on(
         GreenwardError, SandboxError: something outside of the run is in its way; it can be resumed.
     """
     request = checked(request) if mode == "change" else request.strip()
-    with Workspace.open(repo, cwd=project.cwd, only=tuple(project.only), environment=around.environ) as workspace:
-        snapshot = workspace.snapshot(at=datetime.now(UTC))
+    only = tuple(project.only)
+    with Workspace.open(
+        repo, cwd=project.cwd, only=only, environment=around.environ, passing=around.passing
+    ) as workspace:
+        snapshot = workspace.snapshot(at=around.clock())
         read_table(project_of(workspace, snapshot.tree))
         for left_out in snapshot.left_out:
             around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))
@@ -118,11 +120,11 @@ def start_on(
 
 
 @contextmanager
-def _created(directory: Path, environ: Mapping[str, str]) -> Iterator[Workspace]:
+def _created(directory: Path, around: Surroundings) -> Iterator[Workspace]:
     """The workspace of a new repository; of one that could not be made, nothing is left behind."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
-        workspace = Workspace.create(directory, environment=environ)
+        workspace = Workspace.create(directory, environment=around.environ, passing=around.passing)
     except BaseException:
         if missing:
             shutil.rmtree(missing[-1], ignore_errors=True)

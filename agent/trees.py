@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.durable import Moment
 from agent.edits import Edit, Refused
 from agent.errors import DamagedRun
-from agent.git import Git, GitFailed
+from agent.git import Git
+from agent.gitfailed import GitFailed
 from agent.paths import GITLINK, Move, dot_git, refusals
 from agent.seal import Seal
 from sandbox import MIB, Refusal
@@ -220,7 +222,9 @@ class Trees:
         index = self._index_of(tree)
         try:
             self._git.run("update-index", "-z", "--index-info", index=index, stdin=listing, alarm="Ignoring path")
+            self._git.passing(Moment.TREE_BEGUN)
             result = self._git.text("write-tree", index=index)
+            self._git.passing(Moment.TREE_WRITTEN)
         except BaseException:
             index.unlink(missing_ok=True)
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from agent import events as e
 from agent.errors import DamagedRun, GreenwardError, UsageProblem
 from agent.folding import fold
-from agent.git import GitFailed
+from agent.gitfailed import GitFailed
 from agent.journal import Entry, links_of, read_entries
 from agent.judge import Judge
 from agent.proof import PROOF, Proof, Unreadable, load, report_before

@@ -1,20 +1,21 @@
 """The workspace: a user's repository, worked on through objects alone; nothing of the user's changes."""
 
 import re
-import time
 import unicodedata
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agent.durable import Moment, Passing, storing, sync_directory, unnoticed
 from agent.edits import Edit
 from agent.errors import DamagedRun, UsageProblem
-from agent.git import Git, GitFailed
-from agent.repository import Repository, find
+from agent.git import Git
+from agent.gitfailed import GitFailed
+from agent.refs import Refs
+from agent.repository import Repository, find, is_half_made
 from agent.seal import Seal
 from agent.snapshot import LeftOut, Scanner
 from agent.transfer import GitTree, IgnoreRules
@@ -27,7 +28,6 @@ LARGEST = 256 * MIB
 MOST_FILES = 50_000
 IDENTITY = ("greenward", "greenward@localhost")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_STALE_LOCK = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Workspace:
         self.repository = repository
         self.git = git
         self.cwd = cwd
+        self.refs = Refs(git, repository.common_dir)
         self.trees = Trees(git, only=only)
         self._rules: dict[str, IgnoreRules] = {}
         settings = git.user_settings()
@@ -59,19 +60,26 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, path: Path, *, cwd: str = "", only: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        cls,
+        path: Path,
+        *,
+        cwd: str = "",
+        only: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        passing: Passing = unnoticed,
     ) -> "Workspace":
         """The workspace of the repository that holds `path`.
 
         `cwd` is the project's directory in it, `only` the directories that a run sees at all; both relative to the
-        root. `environment` is the user's: it gives the search path for git and where the user's settings are.
+        root. `environment` is the user's: it gives the search path for git and where the user's settings are. `passing`
+        is told of what leaves something in the repository.
 
         Raises:
             UsageProblem: there is no repository, or it cannot be worked on as it is; the hint says what to do.
         """
         environment = environment or {}
         repository = find(path, environment)
-        git = Git(repository.git_dir, environment=environment)
+        git = Git(repository.git_dir, environment=environment, passing=passing)
         try:
             roots = tuple(_inside(one) for one in only)
             workspace = cls(repository, git, cwd=_inside(cwd) if cwd else "", only=roots)
@@ -82,8 +90,10 @@ class Workspace:
         return workspace
 
     @classmethod
-    def create(cls, path: Path, *, environment: Mapping[str, str] | None = None) -> "Workspace":
-        """The workspace of a new repository in `path`, which is made if it is missing.
+    def create(
+        cls, path: Path, *, environment: Mapping[str, str] | None = None, passing: Passing = unnoticed
+    ) -> "Workspace":
+        """The workspace of a new repository in `path`, which is made if it is missing; the rest as for `open`.
 
         Raises:
             UsageProblem: it cannot be made, or there is something in it already.
@@ -97,10 +107,10 @@ class Workspace:
             ) from error
         if any(entry.name != ".git" for entry in path.iterdir()):
             raise UsageProblem(f"{path} is not empty", hint="name a directory that is empty or does not exist")
-        if not (path / ".git").exists():
+        if not (path / ".git").exists() or is_half_made(path / ".git"):
             with Git(path.resolve() / ".git", environment=environment or {}) as git:
                 git.run("init", "--quiet", "--template=", "--initial-branch=main", work_tree=path.resolve())
-        workspace = cls.open(path, environment=environment)
+        workspace = cls.open(path, environment=environment, passing=passing)
         if workspace.head() is not None:
             workspace.close()
             raise UsageProblem(f"{path} has commits already", hint="use `greenward change` to work on what is there")
@@ -224,11 +234,19 @@ class Workspace:
         date = f"{int(at.timestamp())} {at:%z}"
         variables = _identity() | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         parents = [] if parent is None else ["-p", parent]
-        return self.git.text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), variables=variables)
+        self.git.passing(Moment.COMMIT_BEGUN)
+        made = self.git.text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode(), variables=variables)
+        self.git.passing(Moment.COMMIT_MADE)
+        return made
 
-    def checkpoint(self, run_id: str, tree: str) -> None:
-        """Keep a tree or commit from being pruned."""
-        self.git.run("update-ref", f"{self._private(run_id)}/{tree}", tree)
+    def checkpoint(self, run_id: str, oid: str) -> None:
+        """Keep a tree, a commit or a blob from being pruned; all objects written so far are durable then."""
+        self.refs.set(f"{self._private(run_id)}/{oid}", oid)
+
+    @property
+    def passing(self) -> Passing:
+        """Is told of what leaves something in the repository, or in the directory of a run."""
+        return self.git.passing
 
     @property
     def runs_directory(self) -> Path:
@@ -239,9 +257,13 @@ class Workspace:
         """The directory of a run's journal and artifacts, readable by its owner alone."""
         self._private(run_id)
         directory = self.runs_directory / run_id
-        directory.mkdir(parents=True, exist_ok=True)
-        for path in (directory, directory.parent, directory.parent.parent):
-            path.chmod(0o700)
+        with storing(directory):
+            made = not directory.exists()
+            directory.mkdir(parents=True, exist_ok=True)
+            for path in (directory, directory.parent, directory.parent.parent):
+                path.chmod(0o700)
+                if made:
+                    sync_directory(path.parent)
         return directory
 
     def branch_name(self, slug: str, run_id: str) -> str:
@@ -256,25 +278,19 @@ class Workspace:
 
         Raises:
             DamagedRun: it is somewhere else; the message names both.
+            UsageProblem: a lock of the user's is in the way.
         """
         ref = f"refs/heads/{branch}"
         expected = old or "0" * len(new)
-        for _ in range(2):
-            try:
-                arguments = ("update-ref", "-m", "greenward", "--end-of-options", ref, new, expected)
-                self.git.run(*arguments, variables=_identity())
-            except GitFailed as failure:
-                if self._branch(ref) == new:
-                    return
-                if not self._clear_lock(ref):
-                    raise self._lost(branch, ref, expected, failure) from failure
-            else:
-                return
+        try:
+            self.refs.set(ref, new, old=expected, message="greenward", variables=_identity())
+        except GitFailed as failure:
+            if self._branch(ref) != new:
+                raise self._lost(branch, ref, expected, failure) from failure
 
     def annotate(self, commit: str, text: str) -> None:
         """Attach `text` to a commit as a note under `refs/notes/greenward`, in place of an earlier one."""
-        note = ("notes", "--ref=greenward", "add", "-f", "-F", "-", commit)
-        self.git.run(*note, stdin=text.encode(), variables=_identity())
+        self.refs.annotate(commit, text, _identity())
 
     def _branch(self, ref: str) -> str:
         return self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
@@ -287,17 +303,6 @@ class Workspace:
             f"the branch `{branch}` is at {found}, not at {expected} where the run left it",
             hint=f"put it back with `git branch -f {branch} {expected}`, or begin a new run",
         )
-
-    def _clear_lock(self, ref: str) -> bool:
-        """Remove a lock that a killed process left on one of our own branches."""
-        lock = self.repository.common_dir / f"{ref}.lock"
-        if not ref.startswith("refs/heads/greenward"):
-            return False
-        with suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-                lock.unlink()
-                return True
-        return False
 
     def _private(self, run_id: str) -> str:
         if not _RUN_ID.fullmatch(run_id):

@@ -1,12 +1,14 @@
 """The user's files: looked at without following links, and written one by one, each whole or not at all."""
 
+import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from agent.durable import Moment, Passing, unnoticed
 
 __all__ = ["Seen", "WorkTree"]
 
@@ -23,10 +25,14 @@ class Seen:
 
 
 class WorkTree:
-    """The directory tree at `root`; every path is taken relative to it, one component at a time."""
+    """The directory tree at `root`; every path is taken relative to it, one component at a time.
 
-    def __init__(self, root: Path) -> None:
+    `passing` is told of what is written.
+    """
+
+    def __init__(self, root: Path, *, passing: Passing = unnoticed) -> None:
         self.root = root
+        self._passing = passing
         self._real: dict[str, bool] = {"": True}
 
     def stat(self, path: str) -> os.stat_result | None:
@@ -73,32 +79,37 @@ class WorkTree:
         Raises:
             OSError: it cannot be written, or a link leads there.
         """
+        self._passing(Moment.CHECKOUT_BEGUN)
         with self._parent(path, make=True) as (directory, name):
             bits = _permissions(name, directory, executable=executable)
-            temporary = f".greenward-{secrets.token_hex(8)}"
+            draft = _draft(name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            _unlink(draft, directory)
             try:
-                with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as file:
+                with os.fdopen(os.open(draft, flags, 0o600, dir_fd=directory), "wb") as file:
                     file.write(data)
                     file.flush()
                     os.fchmod(file.fileno(), bits)
                     os.fsync(file.fileno())
-                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                self._passing(Moment.CHECKOUT_DRAFTED)
+                os.rename(draft, name, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(temporary, dir_fd=directory)
+                    _unlink(draft, directory)
                 raise
+            self._passing(Moment.CHECKOUT_RENAMED)
             os.fsync(directory)
 
     def remove(self, path: str) -> None:
-        """Remove the file at `path` and the directories that are empty without it; nothing happens if it is not there.
+        """Remove the file at `path`, if there is one, and the directories that are empty without it.
 
         Raises:
             OSError: it cannot be removed, or a link leads there.
         """
         try:
             with self._parent(path) as (directory, name):
-                os.unlink(name, dir_fd=directory)
+                _unlink(_draft(name), directory)
+                _unlink(name, directory)
                 os.fsync(directory)
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -107,6 +118,13 @@ class WorkTree:
             while parent:
                 self._at(parent).rmdir()
                 parent = parent.rpartition("/")[0]
+        self._passing(Moment.CHECKOUT_REMOVED)
+
+    @staticmethod
+    def draft(path: str) -> str:
+        """Where the file at `path` is written before it is put there; a killed process may leave it."""
+        directory, separator, name = path.rpartition("/")
+        return f"{directory}{separator}{_draft(name)}"
 
     def _at(self, path: str) -> Path:
         return self.root / path
@@ -135,6 +153,15 @@ class WorkTree:
             yield directory, name
         finally:
             os.close(directory)
+
+
+def _draft(name: str) -> str:
+    return f".greenward-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+
+
+def _unlink(name: str, directory: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
 
 
 def _permissions(name: str, directory: int, *, executable: bool) -> int:

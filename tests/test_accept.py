@@ -296,7 +296,7 @@ def cut(monkeypatch, name, *, after):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", ["_keep", "_write", "_by_user", "_carry_out"])
+@pytest.mark.parametrize("step", ["_keep", "put", "_by_user", "_carry_out"])
 @pytest.mark.parametrize("dirty", [False, True])
 @pytest.mark.parametrize("then", ["accept", "undo"])
 def test_an_acceptance_cut_off_anywhere_can_be_repeated_or_taken_back(root, workspace, step, after, dirty, then):
@@ -323,3 +323,40 @@ def test_an_acceptance_cut_off_anywhere_can_be_repeated_or_taken_back(root, work
     else:
         assert accepted(workspace, result).proven
         assert git(root, "rev-list", "--count", "main") == ("1" if dirty else "2")
+
+
+def test_a_merge_that_was_cut_off_half_way_is_not_taken_for_the_users_work(root, workspace):
+    result = a_run(workspace)
+    with pytest.MonkeyPatch.context() as patch:
+        cut(patch, "_by_user", after=False)
+        with pytest.raises(Killed):
+            accepted(workspace, result, merge=True)
+    put(root, {"app.py": "x = 2\n"})
+    for again in (lambda: accepted(workspace, result, merge=True), lambda: undone(workspace)):
+        with pytest.raises(UsageProblem, match="an earlier merge was cut off half-way") as raised:
+            again()
+        assert "`git reset --hard`" in raised.value.hint
+    git(root, "reset", "-q", "--hard")
+    assert accepted(workspace, result, merge=True).proven
+
+
+def test_undoing_a_commit_that_was_taken_back_already_is_no_matter(root, workspace):
+    """As a process leaves it that is killed after git has moved HEAD."""
+    before, head = files(root), git(root, "rev-parse", "main")
+    accepted(workspace, a_run(workspace))
+    git(root, "reset", "-q", "--hard", head)
+    undone(workspace)
+    assert (files(root), git(root, "rev-parse", "main"), git(root, "status", "--porcelain")) == (before, head, "")
+    with pytest.raises(UsageProblem, match="not accepted"):
+        undone(workspace)
+
+
+def test_a_lock_on_the_index_is_named_before_anything_is_touched(root, workspace, monkeypatch):
+    monkeypatch.setattr("agent.checkout._PATIENCE", 0.05)
+    result = a_run(workspace)
+    put(root, {".git/index.lock": ""})
+    before = state(root)
+    with pytest.raises(UsageProblem, match="git's index is locked") as raised:
+        accepted(workspace, result)
+    assert "index.lock" in raised.value.hint
+    assert state(root) == before

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from agent import events as e
+from agent.durable import Moment
+from agent.hands import keep
 from agent.state import Phase
 from sandbox import SetupFailed
 from tests.gitrepo import git
@@ -100,6 +102,18 @@ def test_the_whole_output_can_be_read_later(at):
 
     assert "10200" in call(at, "read_output", id=artifact, offset=50_000).content
     assert call(at, "read_output", id="../../etc", offset=0).is_error
+
+
+def test_what_is_kept_is_written_once_and_whole_and_is_not_read_where_it_is_torn(at):
+    happened = []
+    artifact = keep(at.hands.artifacts, b"x" * 5_000, happened.append)
+    assert keep(at.hands.artifacts, b"x" * 5_000, happened.append) == artifact
+    assert happened == [Moment.FILE_BEGUN, Moment.FILE_DRAFTED, Moment.FILE_RENAMED, Moment.FILE_SYNCED]
+
+    (at.hands.artifacts / artifact).write_bytes(b"x" * 100)
+    assert call(at, "read_output", id=artifact, offset=0).is_error
+    assert keep(at.hands.artifacts, b"x" * 5_000, happened.append) == artifact
+    assert not call(at, "read_output", id=artifact, offset=0).is_error
 
 
 def test_search_and_files_look_into_the_tree_as_it_stands(at):

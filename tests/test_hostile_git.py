@@ -12,7 +12,8 @@ import pytest
 
 import agent.git
 from agent.errors import DamagedRun, GreenwardError, UsageProblem
-from agent.git import FLAGS, VARIABLES, Git, GitFailed
+from agent.git import FLAGS, VARIABLES, Git
+from agent.gitfailed import GitFailed
 from agent.seal import Seal
 from agent.snapshot import LeftOut
 from agent.trees import Blob, Edit

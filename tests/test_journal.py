@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,11 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import events as e
-from agent.errors import DamagedRun, UsageProblem
+from agent.durable import Moment
+from agent.errors import DamagedRun, StorageProblem, UsageProblem
 from agent.folding import fold
 from agent.journal import Entry, Journal, read_entries
 from agent.messages import Message, Usage
 from agent.task import Limits, Plan
+from tests.gitrepo import repository
 from tests.kits import every_event, open_journal, started
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
@@ -181,7 +185,24 @@ def test_the_directory_is_synced_until_the_journal_holds_a_line(path, monkeypatc
     assert synced == []
 
 
-def test_an_append_that_failed_is_the_last(path, monkeypatch):
+def test_an_append_for_which_there_is_no_room_leaves_nothing_behind(path):
+    before = write(path, started())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_journal(path) as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 40, limits[1]))
+        try:
+            with pytest.raises(StorageProblem, match=r"journal\.jsonl cannot be written") as raised:
+                journal.append(e.BudgetExhausted(reason="first"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert raised.value.exit_code == 6
+        assert "greenward resume" in raised.value.hint
+        assert path.read_bytes() == before, "also not the half of the line for which there was room"
+        journal.append(e.BudgetExhausted(reason="second"))
+    assert events_of(path) == [started(), e.BudgetExhausted(reason="second")]
+
+
+def test_an_append_that_could_not_be_synced_is_the_last(path, monkeypatch):
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -189,14 +210,36 @@ def test_an_append_that_failed_is_the_last(path, monkeypatch):
         journal.append(started())
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
-            with pytest.raises(OSError, match="No space"):
+            with pytest.raises(StorageProblem, match="No space"):
                 journal.append(e.BudgetExhausted(reason="first"))
-        with pytest.raises(ValueError, match="closed"):
+        assert journal.closed
+        with pytest.raises(StorageProblem, match="not written any more"):
             journal.append(e.BudgetExhausted(reason="second"))
     with open_journal(path) as journal:
         journal.append(e.BudgetExhausted(reason="third"))
-    assert events_of(path)[0] == started()
-    assert events_of(path)[-1] == e.BudgetExhausted(reason="third")
+    assert events_of(path) == [started(), e.BudgetExhausted(reason="third")]
+
+
+@pytest.mark.parametrize(
+    ("moment", "there"),
+    [(Moment.JOURNAL_BEGUN, False), (Moment.JOURNAL_WRITTEN, True), (Moment.JOURNAL_SYNCED, True)],
+)
+def test_an_append_that_is_interrupted_is_there_whole_or_not_at_all(path, moment, there):
+    waiting = [moment]
+
+    def interrupt(passed: Moment) -> None:
+        if passed in waiting and path.read_bytes().count(b"\n") >= 1:
+            waiting.clear()
+            raise KeyboardInterrupt
+
+    first, second = (e.BudgetExhausted(reason=reason) for reason in ("first", "second"))
+    write(path, started())
+    with Journal(path, passing=interrupt) as journal:
+        with pytest.raises(KeyboardInterrupt):
+            journal.append(first)
+        journal.append(second)
+        known = [entry.event for entry in journal.entries]
+    assert events_of(path) == known == [started(), *([first] if there else []), second]
 
 
 # What was torn
@@ -386,3 +429,41 @@ def test_the_golden_journal_of_schema_1_folds_to_the_same_state():
     assert state.spent.dollars == pytest.approx(0.0200 + 0.0001375)
     assert state.spent.seconds == 26.0
     assert state.started == every_event()[0]
+
+
+WORK = """
+import sys, threading, time
+from pathlib import Path
+from agent.git import Git
+from agent.journal import Journal
+from sandbox.process import run_script
+journal, script, git_dir = map(Path, sys.argv[1:])
+held = Journal(journal)
+git = Git(git_dir, environment={"PATH": "/usr/bin:/bin"})
+git.find("HEAD")
+arguments = dict(environment={"PATH": "/usr/bin:/bin"}, timeout=600.0, output_bytes=1000)
+command = threading.Thread(target=run_script, args=(script,), kwargs=arguments, daemon=True)
+command.start()
+while not script.with_name("began").exists():
+    time.sleep(0.01)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_is_let_go_when_its_process_is_killed_whoever_of_its_children_lives_on(path, tmp_path):
+    root, script = repository(tmp_path / "repository"), tmp_path / "script"
+    script.write_text(f"echo $$ >{tmp_path}/pid && mv {tmp_path}/pid {tmp_path}/began && exec sleep 600\n")
+    arguments = [sys.executable, "-c", WORK, str(path), str(script), str(root / ".git")]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+        assert holder.wait() == -signal.SIGKILL
+        child = int((tmp_path / "began").read_text())
+        try:
+            Journal(path).close()
+            os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)

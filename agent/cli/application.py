@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -95,6 +96,13 @@ def main() -> None:
         _fail(f"{error.message}\n{excerpt(error.log, LOG_SHOWN)}".rstrip(), error.hint, 4)
     except (GreenwardError, SandboxError) as error:
         _fail(error.message, error.hint, error.exit_code if isinstance(error, GreenwardError) else 4)
+    except OSError as error:
+        from agent.durable import is_about_storage, storage_problem
+
+        if not is_about_storage(error):
+            raise
+        problem = storage_problem(Path(error.filename or "a file of the run"), error)
+        _fail(problem.message, problem.hint, problem.exit_code)
     except (Interrupted, KeyboardInterrupt):
         _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
     finally:

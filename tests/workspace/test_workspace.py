@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.commitmessage import compose, one_line
 from agent.errors import DamagedRun, UsageProblem
-from agent.git import GitFailed
+from agent.gitfailed import GitFailed
 from agent.seal import Seal
 from agent.trees import Edit
 from agent.workspace import Workspace
@@ -189,17 +189,6 @@ def test_of_two_that_advance_a_branch_one_loses_and_hears_both_ids(root, opened)
     assert one in lost.value.message
     assert head in lost.value.message
     assert git(root, "rev-parse", "greenward/x") == one
-
-
-def test_a_lock_that_a_killed_process_left_on_our_branch_is_removed(root, opened):
-    workspace = opened(root)
-    put(root, {".git/refs/heads/greenward/x.lock": "", ".git/refs/heads/mine.lock": ""})
-    for name in ("greenward/x", "mine"):
-        os.utime(root / f".git/refs/heads/{name}.lock", (1, 1))
-    workspace.advance("greenward/x", workspace.head(), None)
-    assert git(root, "rev-parse", "greenward/x") == workspace.head()
-    with pytest.raises(DamagedRun, match="lock"):
-        workspace.advance("mine", workspace.head(), None)
 
 
 @pytest.mark.parametrize(
