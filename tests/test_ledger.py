@@ -282,6 +282,15 @@ def test_a_cache_that_costs_more_than_fresh_tokens_is_reserved_at_its_price():
     assert reserved.dollars == pytest.approx(bound_of(state) * 3.0 / 1e6)
 
 
+def test_a_cache_that_costs_more_is_booked_at_its_price_though_nothing_is_told_of_it():
+    prices = Prices(input=1.0, cached=3.0, output=0.0)
+    state = folded(started(prices=prices), said(USER))
+    reserved = reserve(state, request_of(state))
+    told = replied(Usage(prompt=100, cached=0, completion=10))
+    spent = folded(started(prices=prices), said(USER), reserved, told).spent
+    assert spent.dollars == pytest.approx(100 * 3.0 / 1e6)
+
+
 def test_more_cached_tokens_than_tokens_are_never_paid_back():
     assert PRICES.cost(Usage(prompt=10, cached=1_000, completion=0)) == pytest.approx(1_000 * 0.125 / 1e6)
 
