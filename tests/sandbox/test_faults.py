@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,67 +17,17 @@ from sandbox.container import Container, reap
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.hardening import Owner, harden
+from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
 from tests.sandbox.trees import DictTree
 
-ENGINE = "/var/run/docker.sock"
 TREE = DictTree([Change(path="a", data=b"1")])
 ROOT = Path(__file__).parents[2]
 
 
-class Proxy:
-    """Stands between a client and the engine, and can cut all connections or swallow what is sent."""
-
-    def __init__(self, path):
-        self.deaf = False
-        self.address = f"unix://{path}"
-        self.pairs = []
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(ENGINE)
-            self.pairs.append((near, far))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source, sink):
-        try:
-            while data := source.recv(65536):
-                if not self.deaf:
-                    sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    def cut(self):
-        pairs, self.pairs = self.pairs, []
-        for each in (side for pair in pairs for side in pair):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-            finally:
-                each.close()
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.cut()
-
-
 @pytest.fixture
 def proxy(tmp_path):
-    made = Proxy(tmp_path / "engine.sock")
-    yield made
-    made.close()
+    with Proxy(tmp_path / "engine.sock") as made:
+        yield made
 
 
 def opened(client, image, run_id="faults", limits=None):
@@ -181,7 +130,7 @@ def test_a_container_that_died_between_two_commands_is_rebuilt(client, image):
 
 @pytest.mark.docker
 def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, client, image):
-    behind = connect({"DOCKER_HOST": proxy.address})
+    behind = connect(proxy.host)
     with opened(behind, image, "cut") as sandbox:
         thread = once_it_sleeps("cut", lambda other, ids: proxy.cut())
         with pytest.raises(SandboxLost):
@@ -195,8 +144,8 @@ def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, clien
 @pytest.mark.docker
 def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image, monkeypatch):
     monkeypatch.setattr(engine, "PROMPT", 1.0)
-    client = connect({"DOCKER_HOST": proxy.address})
-    proxy.deaf = True
+    client = connect(proxy.host)
+    proxy.arm(Fault(where=TO, at=0, what="swallow"))
     with pytest.raises(SandboxUnavailable, match="cannot look at the image"):
         client.image(image)
     client.close()
@@ -217,6 +166,7 @@ from sandbox import Command, Limits
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.hardening import Owner
+from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
 from tests.sandbox.trees import DictTree
 owner = Owner(pid=os.getpid(), boot=sys.argv[3])
 sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=owner)
