@@ -1,7 +1,6 @@
 """One hardened container with its launcher: started and checked, or not there at all."""
 
 import contextlib
-import os
 import time
 from types import TracebackType
 from typing import Self
@@ -9,10 +8,10 @@ from typing import Self
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable
 from sandbox.channel import Channel
 from sandbox.engine import Client, ContainerSpec, ContainerState
-from sandbox.hardening import Owner, check_facts, check_inspected
+from sandbox.hardening import check_facts, check_inspected
 from sandbox.stream import Deadline
 
-__all__ = ["Container", "orphans", "reap"]
+__all__ = ["Container"]
 
 ANSWER_SECONDS = 60.0
 END_SECONDS = 10.0
@@ -104,36 +103,3 @@ class Container:
             return
         with contextlib.suppress(SandboxError):  # what went wrong first is what is told
             self.remove()
-
-
-def orphans(client: Client, owner: Owner) -> tuple[str, ...]:
-    """The ids of the containers that earlier processes of this machine left behind.
-
-    Those of processes that live are none, and neither are those of other machines on the same engine: they end by
-    themselves.
-    """
-    return tuple(
-        each.id
-        for each in client.containers("greenward.owner")
-        if each.labels.get("greenward.boot") == owner.boot and not _lives(each.labels.get("greenward.owner", ""))
-    )
-
-
-def reap(client: Client, owner: Owner) -> tuple[str, ...]:
-    """Remove the `orphans`, and return their ids."""
-    found = orphans(client, owner)
-    for each in found:
-        client.remove(each)
-    return found
-
-
-def _lives(pid: str) -> bool:
-    if not pid.isdecimal():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -21,10 +21,11 @@ from sandbox import (
 from sandbox.channel import Channel, Ran
 from sandbox.container import Container
 from sandbox.engine import Client, Image
-from sandbox.hardening import ROOT, Owner, harden
+from sandbox.hardening import ROOT, harden
 from sandbox.harvest import collect, fetch, script_of, too_much
 from sandbox.listing import TICK_SECONDS, Listing, changes, parse
 from sandbox.output import TIMED_OUT, HeadTail
+from sandbox.owner import Owner
 from sandbox.pool import LIFETIME, Pool
 from sandbox.stream import Deadline
 

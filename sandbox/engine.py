@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO, Any
 
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
@@ -342,6 +343,7 @@ def _info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:
         runc=parts.get("runc", ""),
         rootless=any("name=rootless" in str(each) for each in info.get("SecurityOptions") or ()),
         root=str(info.get("DockerRootDir", "")),
+        now=datetime.fromisoformat(info["SystemTime"]).timestamp() if info.get("SystemTime") else 0.0,
     )
 
 

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from sandbox import Engine, Limits, SandboxError, Setup
+from sandbox.owner import Owner
 
 if TYPE_CHECKING:
     from sandbox.setup import DockerEngine
@@ -18,7 +19,7 @@ __all__ = ["Opening", "cache_directory", "open_engine", "prepare_ahead"]
 def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
     """The engine `docker` or `local`, with `host` as the variables of the host's process.
 
-    Containers whose owner on this machine is gone are removed first.
+    Containers that processes which are gone left behind are removed first.
 
     Raises:
         SandboxUnavailable: it does not answer.
@@ -34,9 +35,8 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
 
 @contextmanager
 def _docker_engine(host: Mapping[str, str]) -> "Iterator[DockerEngine]":
-    from sandbox.container import reap  # noqa: PLC0415
     from sandbox.engine import connect  # noqa: PLC0415
-    from sandbox.hardening import Owner  # noqa: PLC0415
+    from sandbox.reaping import reap  # noqa: PLC0415
     from sandbox.setup import DockerEngine  # noqa: PLC0415
 
     with closing(connect(host)) as client:

@@ -11,8 +11,9 @@ from pathlib import Path
 from sandbox import MIB, Limits, SandboxLost, SandboxUnavailable
 from sandbox.channel import Channel
 from sandbox.engine import Client, ContainerSpec
-from sandbox.hardening import OWN, ROOT, Owner, check_inspected, harden
+from sandbox.hardening import OWN, ROOT, check_inspected, harden
 from sandbox.output import HeadTail
+from sandbox.owner import Owner
 
 __all__ = ["LIMITS", "Probe", "Probed", "last_line", "probe_container", "probes", "unchecked"]
 

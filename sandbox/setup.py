@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, SandboxUnavailable, Setup, SetupFailed
 from sandbox.engine import Client, ContainerSpec, ContainerState
-from sandbox.hardening import Owner
+from sandbox.hardening import LIFETIME_LABEL
 from sandbox.hints import hint_for
 from sandbox.host import HostSettings, host_settings
 from sandbox.images import Base, base_image, locked
+from sandbox.owner import Owner
 from sandbox.stream import Deadline, DeadlinePassed, Stream
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class DockerEngine:
             if ended.exit_code:
                 text = log.text()
                 raise SetupFailed(f"the setup ended with exit code {ended.exit_code}", log=text, hint=hint_for(text))
+            no_longer = (*Owner.current().labels(), LIFETIME_LABEL)
             path = f"{PREFIX}/bin:{BUILT}/bin:{self._path(base.id)}"
             return self._client.commit(
                 container,
@@ -157,7 +159,7 @@ class DockerEngine:
                     f"ENV PATH={path} VIRTUAL_ENV={PREFIX}",
                     NEUTRAL,
                     'CMD ["sh"]',
-                    f'LABEL {LABEL}={key} greenward.owner="" greenward.boot=""',
+                    f"LABEL {LABEL}={key} {' '.join(f'{label}=' for label in no_longer)}",
                 ],
             )
 
@@ -274,7 +276,7 @@ def _spec(image: str, key: str, seconds: float) -> ContainerSpec:
         user="0:0",
         working_directory="/",
         hostname="setup",
-        labels={LABEL: key, "greenward.owner": str(owner.pid), "greenward.boot": owner.boot},
+        labels={LABEL: key, **owner.labels(), LIFETIME_LABEL: f"{seconds:.0f}"},
         tmpfs={ROOM: "size=64m,mode=0700"},
         network="default",
         memory=0,

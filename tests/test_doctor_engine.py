@@ -20,8 +20,9 @@ from agent.doctor.engine import (
 )
 from agent.doctor.examining import Check, examine
 from sandbox.engine import EngineInfo, connect
-from sandbox.hardening import Owner, harden
+from sandbox.hardening import harden
 from sandbox.images import Names
+from sandbox.owner import Owner
 from sandbox.probe import LIMITS, Probed
 from tests.sandbox.test_images import NO_REGISTRY, filesystem, host_with, mmdebstrap  # noqa: F401  (a fixture)
 from tests.test_doctor import HOST, context, verdict

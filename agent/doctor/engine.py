@@ -11,12 +11,13 @@ from agent.doctor.machine import room, version_in
 from agent.errors import SandboxProblem
 from agent.text import number_of
 from sandbox import SandboxUnavailable
-from sandbox.container import orphans
 from sandbox.engine import Client, EngineInfo
 from sandbox.engines import cache_directory
-from sandbox.hardening import Owner, harden
+from sandbox.hardening import harden
 from sandbox.images import Base, Names, base_image, present_base
+from sandbox.owner import Owner
 from sandbox.probe import LIMITS, Probed, last_line, probe_container, unchecked
+from sandbox.reaping import leftovers
 
 __all__ = ["check_disk", "check_engine", "check_image", "check_leftovers", "check_limits", "of_engine", "of_limits"]
 
@@ -176,7 +177,7 @@ def _look_at_disk(context: Context, client: Client, settings: Settings) -> Findi
 
 def _look_at_leftovers(_context: Context, client: Client, _settings: Settings) -> Finding:
     """Containers of greenward whose process is gone."""
-    left = len(orphans(client, Owner.current()))
+    left = len(leftovers(client, Owner.current()))
     if left:
         return warning(f"{number_of(left, 'container')} of processes that are gone", "the next run removes them")
     return ok("none")

@@ -2,8 +2,6 @@
 
 import json
 import os
-import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -13,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from sandbox import Change, Command, Limits, SandboxLost, SandboxUnavailable, engine
-from sandbox.container import Container, reap
+from sandbox.container import Container
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
-from sandbox.hardening import Owner, harden
+from sandbox.hardening import harden
+from sandbox.owner import Owner
 from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
 from tests.sandbox.trees import DictTree
 
@@ -55,15 +54,6 @@ def once_it_sleeps(run_id, action):
 
 def containers_of(client, run_id):
     return client.containers(f"greenward.run={run_id}")
-
-
-def gone_soon(client, run_id):
-    for _ in range(200):
-        running = [each for each in containers_of(client, run_id) if each.status == "running"]
-        if not running:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.docker
@@ -158,51 +148,6 @@ def test_silence_is_not_taken_for_a_cut_connection(client, image, monkeypatch):
     with opened(client, image) as sandbox:
         result = sandbox.execute(TREE, Command(script="sleep 3; echo late", timeout=30)).result
     assert result.output == b"late\n"
-
-
-ORPHAN = """
-import os, sys
-from sandbox import Command, Limits
-from sandbox.docker import DockerSandbox
-from sandbox.engine import connect
-from sandbox.hardening import Owner
-from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
-from tests.sandbox.trees import DictTree
-owner = Owner(pid=os.getpid(), boot=sys.argv[3])
-sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=owner)
-sandbox.execute(DictTree(()), Command(script="true"))
-print("ready", flush=True)
-sandbox.execute(DictTree(()), Command(script="trap '' TERM; sleep 600", timeout=600))
-"""
-
-
-@pytest.mark.docker
-def test_a_killed_owner_leaves_nothing_running_and_the_rest_is_reaped(client, image):
-    boot = run_id = secrets.token_hex(8)
-    arguments = [sys.executable, "-c", ORPHAN, image, run_id, boot]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as owner:
-        try:
-            assert owner.stdout.readline() == b"ready\n"
-            (container,) = containers_of(client, run_id)
-            assert container.status == "running"
-            assert reap(client, Owner(pid=os.getpid(), boot=boot)) == ()
-        finally:
-            owner.send_signal(signal.SIGKILL)
-    assert gone_soon(client, run_id)
-    assert reap(client, Owner(pid=os.getpid(), boot=boot)) == (container.id,)
-    assert containers_of(client, run_id) == ()
-
-
-@pytest.mark.docker
-def test_what_other_machines_own_is_not_reaped(client, image):
-    here, there = secrets.token_hex(8), secrets.token_hex(8)
-    elsewhere = Owner(pid=2**22 + 1, boot=there)
-    container = client.create(harden(client.image(image), Limits(), run_id="elsewhere", owner=elsewhere, seconds=5))
-    try:
-        assert reap(client, Owner(pid=1, boot=here)) == ()
-        assert reap(client, Owner(pid=1, boot=there)) == (container,)
-    finally:
-        client.remove(container)
 
 
 @pytest.mark.docker

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import Change, Command, Limits, SandboxUnavailable, SetupFailed
 from sandbox.docker import DockerSandbox
-from sandbox.hardening import Owner
+from sandbox.owner import Owner
 from tests.sandbox.trees import DictTree
 
 TREE = DictTree([Change(path="a", data=b"1")])
