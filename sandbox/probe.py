@@ -79,7 +79,7 @@ def unchecked(client: Client, spec: ContainerSpec) -> Iterator[tuple[str, Channe
     """A started container, whatever of `spec` is in force: its id, and its launcher's channel."""
     container = client.create(spec)
     try:
-        channel = Channel(client.attach(container))
+        channel = Channel(client.attach(container), client.patience)
         try:
             client.start(container)
             yield container, channel
@@ -96,7 +96,7 @@ def last_line(channel: Channel, script: str) -> str:
         SandboxLost: the container died under it.
     """
     kept = HeadTail(MIB)
-    ran = channel.run(script + "\n", kept, SECONDS)
+    ran = channel.run(script + "\n", kept, SECONDS, channel.close)
     if ran.code is None:
         return f"no end within {SECONDS:.0f} s"
     return kept.kept().decode(errors="replace").strip().rpartition("\n")[2]

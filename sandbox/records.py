@@ -38,6 +38,8 @@ class Image:
     environment: Mapping[str, str]
     labels: Mapping[str, str]
     volumes: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    """The checksums of their tars; empty where the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Change, Command, Limits, SandboxLost, SandboxUnavailable, engine
+from sandbox import Change, Command, EngineGone, Limits, SandboxLost, SandboxUnavailable
 from sandbox.container import Container
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.hardening import harden
 from sandbox.owner import Owner
+from sandbox.patience import Patience
 from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
 from tests.sandbox.trees import DictTree
 
@@ -69,7 +70,7 @@ def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image,
 
 
 FORGERY = r"""
-import os, re, sys
+import hashlib, os, re, sys
 launcher = os.getppid()
 with open(f"/proc/{launcher}/status") as status:
     assert "Name:\tsh" in status.read()
@@ -81,10 +82,12 @@ with open(f"/proc/{launcher}/mem", "rb") as memory:
         memory.seek(int(start, 16))
         found += memory.read(int(end, 16) - int(start, 16))
 mark = re.findall(rb"mark=([0-9a-f]{32})", found)[-1]
+half = re.findall(rb"half=([0-9]+)", found)[-1]
+said = b"0 0 0 1 " + hashlib.sha1(b"all is well\n").hexdigest().encode()
 with open(f"/proc/{launcher}/fd/5", "wb") as output:
     output.write(b"all is well\n" + mark)
 with open(f"/proc/{launcher}/fd/1", "wb") as replies:
-    replies.write(b"\n" + mark + b" 0 0 0\n")
+    replies.write(b"\n%b %b = run %b = %b\n" % (mark, said, half, said))
 sys.exit(1)
 """
 
@@ -132,21 +135,20 @@ def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, clien
 
 
 @pytest.mark.docker
-def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image, monkeypatch):
-    monkeypatch.setattr(engine, "PROMPT", 1.0)
-    client = connect(proxy.host)
+def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image):
+    client = connect(proxy.host, Patience(prompt=1.0))
     proxy.arm(Fault(where=TO, at=0, what="swallow"))
-    with pytest.raises(SandboxUnavailable, match="cannot look at the image"):
+    with pytest.raises(EngineGone, match="cannot look at the image"):
         client.image(image)
     client.close()
 
 
 @pytest.mark.docker
-def test_silence_is_not_taken_for_a_cut_connection(client, image, monkeypatch):
-    monkeypatch.setattr(engine, "PROMPT", 1.0)
-    monkeypatch.setattr(engine, "CREATION", 2.0)
+def test_silence_is_not_taken_for_a_cut_connection(image):
+    client = connect({}, Patience(prompt=1.0, creation=2.0, transfer=2.0, stop=0.5, end=2.0))
     with opened(client, image) as sandbox:
         result = sandbox.execute(TREE, Command(script="sleep 3; echo late", timeout=30)).result
+    client.close()
     assert result.output == b"late\n"
 
 
