@@ -5,6 +5,7 @@ which strikes at one of them. `Came.wrong` is what must never be: another result
 """
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from agent.testreport import TestReport
 from sandbox import Change, Command, Limits, SandboxError
 from sandbox.docker import DockerSandbox
 from sandbox.engine import Client, connect
 from sandbox.owner import Owner
 from sandbox.patience import Patience
+from sandbox.setup import DockerEngine
+from tests.lab import Lab
 from tests.sandbox.proxy import FROM, TO, Direction, Fault, Kind, Proxy
 from tests.sandbox.trees import DictTree
 
-__all__ = ["COMMAND", "PATIENCE", "TREE", "Came", "Exchange", "Strike", "of_a_command", "stages", "sweep"]
+__all__ = ["COMMAND", "PATIENCE", "TREE", "Came", "Exchange", "Strike", "of_a_command", "of_a_suite", "stages", "sweep"]
 
 PATIENCE = Patience(prompt=2.0, creation=2.0, first_answer=2.0, transfer=2.0, stop=0.5, end=2.0)
 """Short enough for what is swallowed to be given up on soon, and long enough for what is only slow."""
@@ -48,6 +52,13 @@ COMMAND = Command(
     collect=("junit.xml",),
 )
 """Reads what it is given, prints, leaves a report, and changes the tree."""
+SUITE = {
+    "sums.py": "def add(a, b):\n    return a - b\n",
+    "tests/test_sums.py": "from sums import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n\n\n"
+    "def test_add_nothing():\n    assert add(4, 0) == 4\n",
+    "pytest.ini": "[pytest]\npythonpath = .\n",
+}
+"""One test fails, and one passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,36 @@ def of_a_command(image: str, method: str) -> Exchange:
         return Ended(result=(replace(execution.result, seconds=0.0), execution.tree.id, execution.refused))
 
     return exchange
+
+
+def of_a_suite(directory: Path, *, judged: bool = False) -> Exchange:
+    """Run the suite of a repository in a fresh container and in the warm one, and come to a verdict, as a run does."""
+    numbers = iter(range(1_000_000))
+
+    def exchange(client: Client) -> Ended:
+        with contextlib.closing(DockerEngine(client, host=os.environ, cache=directory / "cache")) as engine:
+            lab = Lab(directory / str(next(numbers)), SUITE, mode="fix", engine=engine)
+            lab.place.sleep = lambda _: None
+            with contextlib.closing(lab):
+                lab.measured()
+                lab.planned()
+                tree = lab.put({"sums.py": "def add(a, b):\n    return a + b\n"})
+                lab.tested(tree)
+                verdict = lab.verdict() if judged else None
+                found = lab.state.baseline, lab.state.report, verdict.report if verdict else None
+                said = [line for line in lab.watcher.said if "trying again" in line]
+            kind = (verdict.kind, verdict.reasons, verdict.control) if verdict else None
+            return Ended(result=([_shown(report) for report in found], kind), attempts=1 + len(said))
+
+    return exchange
+
+
+def _shown(report: TestReport | None) -> object:
+    """A report without what differs from run to run: the time that all of it took."""
+    if report is None:
+        return None
+    cases = sorted((case.id, case.status, case.detail) for case in report.cases)
+    return report.exit_code, report.problem, cases
 
 
 def stages(record: Sequence[tuple[Direction, bytes]]) -> Iterator[tuple[str, Direction, range]]:

@@ -13,7 +13,7 @@ from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.owner import Owner
 from sandbox.patience import Patience
-from tests.sandbox.faultsweep import COMMAND, TREE, of_a_command, sweep
+from tests.sandbox.faultsweep import COMMAND, TREE, of_a_command, of_a_suite, sweep
 from tests.sandbox.proxy import FROM, TO, Fault, Proxy
 
 WORKERS = 4
@@ -50,6 +50,15 @@ def test_a_fault_at_any_stage_of_a_command_is_an_error_or_changes_nothing(tmp_pa
     assert len(came) >= 60
     assert [each for each in came if each.wrong] == []
     assert len([each for each in came if each.error]) >= len(came) // 3, "most strikes hit nothing that matters"
+
+
+@pytest.mark.docker
+def test_a_fault_at_any_stage_of_a_test_run_is_made_up_for_or_an_error(tmp_path):
+    patient = Patience(prompt=10.0, creation=20.0, first_answer=10.0, transfer=10.0, stop=0.5, end=5.0)
+    kinds = ("cut", "corrupt")
+    came = sweep(tmp_path, of_a_suite(tmp_path), kinds, seed=3, most=12, workers=WORKERS, patience=patient)
+    assert [each for each in came if each.wrong] == []
+    assert [each for each in came if each.ended and each.ended.attempts > 1]
 
 
 PLACES = {
