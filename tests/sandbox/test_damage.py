@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox import Command, Limits, SandboxLost
+from sandbox import Command, Limits, SandboxError, SandboxLost, Setup, SetupFailed
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
 from sandbox.owner import Owner
 from sandbox.patience import Patience
+from sandbox.setup import DockerEngine
 from tests.sandbox.faultsweep import COMMAND, TREE, of_a_command, of_a_suite, sweep
 from tests.sandbox.proxy import FROM, TO, Fault, Proxy
 
@@ -136,6 +137,70 @@ def test_what_an_image_brings_along_is_not_believed_before_it_was_heard_twice(pr
     proxy.arm(Fault(where=FROM, after=b'"Architecture":"', at=0, what="corrupt"))
     assert behind.image(image) == wanted
     assert proxy.struck == 1
+
+
+@pytest.fixture
+def bare(client, image):
+    """The name of an image without Python, so that a setup takes no time."""
+    context, name = io.BytesIO(), f"greenward-test:{uuid.uuid4().hex}"
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        text = f"FROM {image}\nRUN rm $(command -v python3)\n".encode()
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    context.seek(0)
+    client.build(context, buildargs={}, labels={}, tag=name, say=str, timeout=120)
+    yield name
+    client.remove_image(name)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault(where=TO, after=b"R" * 300, at=0, what="corrupt"), "was damaged on its way"),
+        (Fault(where=FROM, after=b"last words\n", at=26, what="corrupt"), "not clear"),
+        (Fault(where=FROM, after=b"last words\n", at=-3, what="cut"), "not clear"),
+        (Fault(where=FROM, after=b'"Running":false,', at=0, what="corrupt"), "cannot be read"),
+        (Fault(where=TO, after=b"VIRTUAL_ENV%3D%2Fopt%2F", at=0, what="corrupt"), "another image"),
+    ],
+    ids=["what it is given", "its last words", "a cut", "its state", "what is committed"],
+)
+def test_a_setup_that_was_damaged_makes_no_environment(proxy, behind, bare, tmp_path, fault, says):
+    script = f"grep -c R requirements.txt; : {uuid.uuid4()}; echo last words; printf 'no line'"
+    setup = Setup(image=bare, files={"requirements.txt": b"R" * 500}, script=script)
+    engine = DockerEngine(behind, host={}, cache=tmp_path / "cache")
+    proxy.arm(fault)
+    with pytest.raises(SandboxLost, match=says):
+        engine.prepare(setup, str)
+    assert proxy.struck == 1
+    found = [engine.prepare(setup, str) for _ in range(2)]
+    behind.remove_image(found[0].id)
+    assert [each.cached for each in found] == [False, True]
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("what", ["swallow", "delay"])
+def test_a_setup_of_which_nothing_is_heard_in_time_has_not_taken_too_long(proxy, bare, tmp_path, what):
+    setup = Setup(image=bare, script=f": {uuid.uuid4()}; echo last words")
+    proxy.arm(Fault(where=FROM, after=b"last words\n", at=-3, what=what, seconds=5.0))
+    with (
+        contextlib.closing(connect(proxy.host, Patience(end=3.0))) as client,
+        pytest.raises(SandboxLost, match=r"not even its end|too late"),
+    ):
+        DockerEngine(client, host={}, cache=tmp_path, seconds=4.0).prepare(setup, str)
+    assert proxy.struck == 1
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("exit 86", 86)])
+def test_an_exit_code_that_was_damaged_is_not_that_of_the_setup(proxy, behind, bare, tmp_path, script, code):
+    engine = DockerEngine(behind, host={}, cache=tmp_path / "cache")
+    with pytest.raises(SetupFailed, match=f"exit code {code}"):
+        engine.prepare(Setup(image=bare, script=f"echo no; {script}"), str)
+    proxy.arm(Fault(where=FROM, after=b'"ExitCode":', at=0, what="corrupt", times=9))
+    with pytest.raises(SandboxError, match="not clear"):
+        engine.prepare(Setup(image=bare, script=f"echo {uuid.uuid4()}"), str)
 
 
 @pytest.mark.docker
