@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from sandbox import Environment, Limits, Sandbox, Setup, SetupFailed
 from sandbox.hints import hint_for
 from sandbox.images import locked
+from sandbox.scratch import scratch
 from sandbox.setup import PTH, QUIET, SECONDS, setup_key
 
 __all__ = ["LocalEngine"]
@@ -61,13 +61,13 @@ class LocalEngine:
         self._run([sys.executable, "-m", "venv", str(directory)], self._cache, {})
         site = next(directory.glob("lib/python*/site-packages"))
         (site / "greenward.pth").write_text(PTH)
-        with tempfile.TemporaryDirectory(prefix="greenward-setup-") as room:
+        with scratch() as room:
             for name, data in setup.files.items():
-                path = Path(room) / name
+                path = room / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             variables = {"VIRTUAL_ENV": str(directory), "PATH": f"{directory}/bin:{self._host.get('PATH', '')}"}
-            self._run(["sh", "-e", "-c", setup.script], Path(room), variables)
+            self._run(["sh", "-e", "-c", setup.script], room, variables)
 
     def _run(self, command: list[str], directory: Path, variables: Mapping[str, str]) -> None:
         passed = {
