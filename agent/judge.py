@@ -13,6 +13,8 @@ from agent.bench import Bench, build_script, no_environment
 from agent.control import control_of
 from agent.events import Event, VerdictReached
 from agent.state import RunState
+from agent.suspecting import Suspects
+from agent.suspicions import Policy, Suspicion
 from agent.task import Criterion
 from agent.testreport import TestReport
 from agent.text import decode, excerpt
@@ -36,9 +38,13 @@ class Judge:
     """Decides; only a passed verdict is green."""
 
     bench: Bench
+    _suspects: Suspects = field(init=False)
     _base_results: dict[tuple[str, tuple[Criterion, ...]], tuple[CaseResult, ...]] = field(
         default_factory=dict, init=False
     )
+
+    def __post_init__(self) -> None:
+        self._suspects = Suspects(self.bench.place)
 
     def judge(self, state: RunState) -> Iterator[Event]:
         """The verdict on the tested tree."""
@@ -68,6 +74,10 @@ class Judge:
     def _weighed(self, state: RunState, found: Verdict) -> Verdict:
         """The verdict on a tree whose suite passes."""
         mode, opened = state.started.task.mode, review(state)
+        suspected = self._suspects.of(state, found.tree)
+        found = replace(found, suspicions=suspected.found, notes=lenience(suspected.laxer))
+        if refused := _leading_to(Policy.REFUSE, suspected.found):
+            return replace(found, kind=VerdictKind.SUSPECT, reasons=refused)
         if mode != "fix":
             found = replace(found, witnesses=self._witnesses(state, found.tree))
             if reasons := unproven(found.witnesses):
@@ -75,13 +85,13 @@ class Judge:
         if not self.bench.place.isolated:
             reason = "the tests passed, but nothing isolated them: a local sandbox proves nothing"
             return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
-        if opened and mode != "new":
-            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=opened)
         suspects, covered = self._control(state, found)
         found = replace(found, control=covered)
         if suspects:
             return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects)
-        return replace(found, kind=VerdictKind.PASSED, notes=opened)
+        if doubtful := (() if mode == "new" else opened) + _leading_to(Policy.REVIEW, suspected.found):
+            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=doubtful)
+        return replace(found, kind=VerdictKind.PASSED, notes=found.notes + opened)
 
     def _control(self, state: RunState, found: Verdict) -> tuple[tuple[str, ...], str]:
         """Why the passes cannot be believed, and what the control covered."""
@@ -195,6 +205,15 @@ def _proves_nothing(path: str, report: TestReport, cwd: str) -> str:
 def review(state: RunState) -> tuple[str, ...]:
     """What a person has to look at before the result can be called green."""
     return tuple(f"the test file {opened.path} was opened for changes: {opened.reason}" for opened in state.unsealed)
+
+
+def lenience(laxer: tuple[str, ...]) -> tuple[str, ...]:
+    """A note that says where the repository asks for less than the defaults; none if it does not."""
+    return (f"the repository's own settings are laxer than the defaults: {'; '.join(laxer)}",) if laxer else ()
+
+
+def _leading_to(policy: Policy, suspicions: tuple[Suspicion, ...]) -> tuple[str, ...]:
+    return tuple(str(each) for each in suspicions if each.policy is policy)
 
 
 def _case_script(number: int, criterion: Criterion) -> str:

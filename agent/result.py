@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from agent.events import Outcome, Why
 from agent.state import Iteration, RunState
 from agent.summary import final_report, next_step, proof
+from agent.suspicions import Suspicion
 from agent.task import Limits, Mode
 from agent.testreport import Status, TestReport
 from agent.verdict import VerdictKind
@@ -85,6 +86,8 @@ class Result:
     exit_code: int | None
     reason: str
     verdict: VerdictKind | None
+    suspicions: tuple[Suspicion, ...]
+    """What the judge found in the changes of the last verdict, with what each led to."""
     stopped: Stopped | None
     """None for a run that has ended, that works, or whose process was killed."""
     proof: str
@@ -137,6 +140,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         exit_code=code,
         reason=state.reason,
         verdict=state.verdict.kind if state.verdict else None,
+        suspicions=state.verdict.suspicions if state.verdict else (),
         stopped=Stopped(why=paused.why, reason=paused.reason) if paused and not state.outcome else None,
         proof=proof(state),
         branch=started.branch,

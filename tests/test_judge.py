@@ -277,7 +277,7 @@ def test_a_test_that_is_lost_is_not_corrected(scaffold):
 
 
 def test_a_file_that_was_opened_and_left_alone_asks_for_nothing(scaffold):
-    verdict = scaffold({"app.py": "def add(a, b):\n    return 4\n"})
+    verdict = scaffold({"app.py": "def add(a, b):\n    return a + b + 1\n"})
 
     assert verdict.kind is VerdictKind.UNPROVEN
     assert "does not show" in verdict.reasons[0]
