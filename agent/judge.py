@@ -5,12 +5,14 @@ The suite and the acceptance criteria (`agent.witnesses`) are run apart from the
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agent.bench import Bench, no_environment
 from agent.control import Control, control_of
 from agent.events import Event, VerdictReached
 from agent.state import RunState
+from agent.suspecting import Suspects
+from agent.suspicions import Policy, Suspicion
 from agent.testreport import Status, TestReport
 from agent.trees import Blob
 from agent.verdict import Verdict, VerdictKind, shortfall
@@ -27,12 +29,16 @@ FILES = ("100644", "100755")
 SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Judge:
     """Decides; only a passed verdict is green."""
 
     bench: Bench
     witnesses: Witnesses
+    _suspects: Suspects = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._suspects = Suspects(self.bench.place)
 
     def judge(self, state: RunState) -> Iterator[Event]:
         """The verdict on the tested tree."""
@@ -62,6 +68,10 @@ class Judge:
     def _weighed(self, state: RunState, found: Verdict) -> Verdict:
         """The verdict on a tree whose suite passes."""
         mode, opened = state.started.task.mode, review(state)
+        suspected = self._suspects.of(state, found.tree)
+        found = replace(found, suspicions=suspected.found, notes=lenience(suspected.laxer))
+        if refused := _leading_to(Policy.REFUSE, suspected.found):
+            return replace(found, kind=VerdictKind.SUSPECT, reasons=refused)
         if mode != "fix":
             found = replace(found, witnesses=self.witnesses.of(state, found))
             if reasons := unproven(found.witnesses):
@@ -69,14 +79,14 @@ class Judge:
         if not self.bench.place.isolated:
             reason = "the tests passed, but nothing isolated them: a local sandbox proves nothing"
             return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
-        if opened and mode != "new":
-            reasons = (*opened, *self._originals(state, found.tree))
-            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=reasons)
         suspects, covered = self._control(state, found)
         found = replace(found, control=covered)
         if suspects:
             return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects)
-        return replace(found, kind=VerdictKind.PASSED, notes=opened)
+        by_the_user = (*opened, *self._originals(state, found.tree)) if opened and mode != "new" else ()
+        if doubtful := by_the_user + _leading_to(Policy.REVIEW, suspected.found):
+            return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=doubtful)
+        return replace(found, kind=VerdictKind.PASSED, notes=found.notes + opened)
 
     def _control(self, state: RunState, found: Verdict) -> tuple[tuple[str, ...], str]:
         """Why the passes cannot be believed, and what the control covered."""
@@ -200,3 +210,12 @@ def _proves_nothing(path: str, report: TestReport, cwd: str) -> str:
 def review(state: RunState) -> tuple[str, ...]:
     """What a person has to look at before the result can be called green."""
     return tuple(f"the test file {opened.path} was opened for changes: {opened.reason}" for opened in state.unsealed)
+
+
+def lenience(laxer: tuple[str, ...]) -> tuple[str, ...]:
+    """A note that says where the repository asks for less than the defaults; none if it does not."""
+    return (f"the repository's own settings are laxer than the defaults: {'; '.join(laxer)}",) if laxer else ()
+
+
+def _leading_to(policy: Policy, suspicions: tuple[Suspicion, ...]) -> tuple[str, ...]:
+    return tuple(str(each) for each in suspicions if each.policy is policy)

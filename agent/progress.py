@@ -16,8 +16,9 @@ from agent.text import number_of, one_line, sanitise
 from agent.verdict import VerdictKind
 from agent.watching import Silent
 
-__all__ = ["Progress", "budget_line", "compared", "lines", "spent_line", "subject", "used_lines"]
+__all__ = ["Progress", "budget_line", "compared", "lines", "some", "spent_line", "subject", "used_lines"]
 
+FLAGS_SHOWN = 8
 NAMES_SHOWN = 3
 
 
@@ -70,6 +71,13 @@ def spent_line(state: RunState) -> str:
     return f"${spent.dollars:.4f} of ${state.started.limits.dollars:.2f}, {calls}"
 
 
+def some(lines: tuple[str, ...], most: int = FLAGS_SHOWN) -> Iterator[str]:
+    """`lines`, or the first of them and how many more there are."""
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"and {len(lines) - most} more"
+
+
 def used_lines(state: RunState) -> tuple[str, ...]:
     """What was used of each limit, on three lines."""
     spent, limits, usage = state.spent, state.started.limits, state.spent.usage
@@ -99,7 +107,7 @@ def subject(call: ToolCall | None) -> str:
     return next((one_line(str(arguments[k])) for k in ("path", "command", "pattern", "reason") if arguments.get(k)), "")
 
 
-def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912 - an arm each
+def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - an arm each
     match event:
         case e.RunStarted():
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
@@ -141,6 +149,7 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             if verdict.kind is not VerdictKind.PASSED:
                 yield from (f"  {one_line(reason)}" for reason in verdict.reasons)
             yield from (f"  note: {one_line(note)}" for note in verdict.notes)
+            yield from (f"  flagged: {one_line(said)}" for said in some(verdict.flagged))
         case e.Committed() if after.tip != before.tip:
             yield f"commit: {event.commit[:9]} {one_line(event.subject)}"
         case e.RunPaused() if after.tip != before.tip:

@@ -40,6 +40,8 @@ def project_of(workspace: Workspace, tree: str) -> Project:
 def project_settings(project: Project, given: Mapping[str, object]) -> Layer:
     """`test`, `build`, `setup` and `sealed`, each with its source; `given` is what the command line says of them.
 
+    What the repository says of suspicions follows.
+
     What is found is described: `setup` as what pip is to install, `build` in words.
 
     Raises:
@@ -47,8 +49,9 @@ def project_settings(project: Project, given: Mapping[str, object]) -> Layer:
     """
     said = {name: Sourced(given[name], "command line") for name in PROJECT_SETTINGS if given.get(name) is not None}
     stated = merge(read_table(project), said)
-    both = merge(_found(project, Settings(**{name: each.value for name, each in stated.items()})), stated)
-    return {name: both[name] for name in PROJECT_SETTINGS}
+    own = {name: each.value for name, each in stated.items() if name in PROJECT_SETTINGS}
+    both = merge(_found(project, Settings(**own)), stated)
+    return {name: both[name] for name in (*PROJECT_SETTINGS, *(name for name in stated if name not in own))}
 
 
 def _found(project: Project, settings: Settings) -> Layer:

@@ -7,8 +7,9 @@ from agent.config import PROJECT_SETTINGS, is_setting
 from agent.errors import UsageProblem
 from agent.manifests import Project
 from agent.sourced import Kind, Layer, Sourced, checked, close_to, flat, read_toml
+from agent.suspicions import CHOICES
 
-__all__ = ["read_table"]
+__all__ = ["SUSPICIONS", "read_table"]
 
 OWN_FILE, SHARED_FILE = "greenward.toml", "pyproject.toml"
 TABLE = "[tool.greenward]"
@@ -20,11 +21,22 @@ _PATTERNS = Kind(
     lambda value: isinstance(value, list) and all(isinstance(each, str) and each for each in value),
     "a list of patterns, as texts",
 )
-_KINDS = dict(zip(PROJECT_SETTINGS, (_COMMAND, _TEXT, _TEXT, _PATTERNS), strict=True))
+SUSPICIONS = "suspicions."
+"""How the names of settings begin that say what a suspicion leads to."""
+
+
+def _policy(choices: tuple[str, ...]) -> Kind:
+    return Kind(str, lambda value: value in choices, "one of " + ", ".join(f'"{word}"' for word in choices))
+
+
+_POLICIES = {f"{SUSPICIONS}{kind}": _policy(choices) for kind, choices in CHOICES.items()}
+_KINDS = dict(zip(PROJECT_SETTINGS, (_COMMAND, _TEXT, _TEXT, _PATTERNS), strict=True)) | _POLICIES
 
 
 def read_table(project: Project) -> Layer:
     """What the base of a run says of itself: some of `test`, `build`, `setup` (texts) and `sealed` (a tuple).
+
+    What it says of suspicions is there by kind, as `suspicions.machine-file`.
 
     Raises:
         UsageProblem: it says something else, in both files, or in one that cannot be read.
@@ -74,5 +86,6 @@ def _refused(name: str, where: str) -> UsageProblem:
             f"a repository may not set `{name}` ({where})",
             hint=f"{place}: take it out; `greenward config path` names your own file",
         )
-    advice = close_to(name, _KINDS) or "a project may set: " + ", ".join(_KINDS)
+    known = [*PROJECT_SETTINGS, f"{SUSPICIONS}KIND"]
+    advice = close_to(name, _KINDS) or "a project may set: " + ", ".join(known)
     return UsageProblem(f"unknown setting `{name}` ({where})", hint=advice)

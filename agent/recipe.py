@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from agent.build import backend_of, build_requirements, build_script, is_package
 from agent.locks import LOCKS, constraints
 from agent.manifests import Declaration, Project, declaration
-from agent.projecttable import read_table
+from agent.projecttable import SUSPICIONS, read_table
 from agent.requirements import Needs, name_of, parse_file, parse_lines, settled
 from agent.testcommand import addopts, test_command, tox_lists
 from sandbox import Setup
@@ -54,6 +54,8 @@ class Settings:
     """Never taken from the repository."""
     sealed: tuple[str, ...] = ()
     """Globs of paths that are sealed beside the tests that are found."""
+    suspicions: Mapping[str, str] = field(default_factory=dict)
+    """What suspicions of some kinds lead to, where it is not the default; taken from the repository alone."""
 
     def over(self, other: "Settings") -> "Settings":
         """These settings, and those of `other` where these say nothing."""
@@ -63,6 +65,7 @@ class Settings:
             test=other.test if self.test is None else self.test,
             image=other.image if self.image is None else self.image,
             sealed=tuple(dict.fromkeys(self.sealed + other.sealed)),
+            suspicions={**other.suspicions, **self.suspicions},
         )
 
 
@@ -115,7 +118,10 @@ def read_settings(project: Project) -> Settings:
     Raises:
         UsageProblem: it says what a repository may not say, or cannot be read.
     """
-    return Settings(**{name: each.value for name, each in read_table(project).items()})
+    table = read_table(project)
+    stated = {name: each.value for name, each in table.items() if not name.startswith(SUSPICIONS)}
+    suspicions = {name.removeprefix(SUSPICIONS): table[name].value for name in table.keys() - stated.keys()}
+    return Settings(**stated, suspicions=suspicions)
 
 
 def recipe_for(

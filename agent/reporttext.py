@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from agent.figures import budget, dollars, duration, percent
 from agent.marks import Mark
+from agent.progress import some
 from agent.report import Report
 from agent.suites import Suite
 from agent.task import Criterion, Plan
@@ -21,6 +22,7 @@ REQUEST = 4_000
 """Characters."""
 NAMES = 20
 """Tests that are named of those that an iteration fixed or broke."""
+FLAGS = 40
 REASONS = 40
 SHORTEST = 0.05
 """Seconds that are worth a word."""
@@ -165,6 +167,8 @@ def _verdict(each: Judgement) -> Iterator[str]:
         yield from _wrapped(f"control: {one_line(each.control, 400)}", "      ", first="    ")
     for note in each.notes:
         yield from _wrapped(f"note: {one_line(note, 400)}", "      ", first="    ")
+    for said in some(each.flagged, FLAGS):
+        yield from _wrapped(f"flagged: {one_line(said, 400)}", "      ", first="    ")
     if each.environment:
         yield f"    in {one_line(each.environment)}"
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from agent.events import Outcome, Why
 from agent.state import Iteration, RunState
 from agent.summary import final_report, next_step, proof
+from agent.suspicions import Suspicion
 from agent.task import Limits, Mode
 from agent.testreport import Status, TestReport
 from agent.verdict import VerdictKind
@@ -87,6 +88,8 @@ class Result:
     verdict: VerdictKind | None
     tests_were_free: bool
     """Whether no test was sealed, because the user said so."""
+    suspicions: tuple[Suspicion, ...]
+    """What the judge found in the changes of the last verdict, with what each led to."""
     stopped: Stopped | None
     """None for a run that has ended, that works, or whose process was killed."""
     proof: str
@@ -142,6 +145,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         reason=state.reason,
         verdict=state.verdict.kind if state.verdict else None,
         tests_were_free=state.tests_are_free,
+        suspicions=state.verdict.suspicions if state.verdict else (),
         stopped=Stopped(why=paused.why, reason=paused.reason) if paused and not state.outcome else None,
         proof=proof(state),
         proof_id=state.finished.proof if state.finished else "",

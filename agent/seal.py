@@ -24,7 +24,7 @@ from typing import Any
 
 from agent.task import TestPolicy
 
-__all__ = ["PROTECTED", "Seal"]
+__all__ = ["PROTECTED", "Seal", "runner_tables"]
 
 PROTECTED: tuple[str, ...] = (
     ".github/*",
@@ -149,7 +149,7 @@ class Seal:
             return "configures the test runner, so it may not be added"
         if name not in _SHARED or (path not in self.base and directory not in self.above):
             return None
-        before, after = _tables(name, old), _tables(name, new)
+        before, after = runner_tables(name, old), runner_tables(name, new)
         if after is None:
             return "cannot be parsed, so that its tables for the test runner cannot be compared"
         if before is not None and before != after:
@@ -203,7 +203,7 @@ def _modules(names: Iterable[str]) -> set[str]:
     return found - _TEST_DIRECTORIES
 
 
-def _tables(name: str, data: bytes | None) -> Mapping[str, Any] | None:
+def runner_tables(name: str, data: bytes | None) -> Mapping[str, Any] | None:
     """What in a shared file configures the test runner; None if it cannot be parsed."""
     try:
         text = (data or b"").decode()

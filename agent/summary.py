@@ -3,7 +3,7 @@
 import shlex
 
 from agent.events import Outcome
-from agent.progress import used_lines
+from agent.progress import some, used_lines
 from agent.runs import StoredRun
 from agent.state import RunState
 from agent.testreport import TestReport
@@ -45,6 +45,7 @@ def summary(state: RunState, where: str = "") -> str:
             f"proof:   {state.finished.proof[:PROOF_SHOWN]}; {_verify(state, where)} checks it and runs it again"
         )
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
+    lines += [f"flagged: {one_line(said)}" for said in some(state.verdict.flagged if state.verdict else ())]
     lines += used_lines(state)
     lines.append(f"branch:  {state.started.branch}")
     lines.append(f"next:    {next_step(state, where)}")

@@ -231,6 +231,7 @@ class _Teller:
                 tree=verdict.tree,
                 reasons=verdict.reasons,
                 notes=verdict.notes,
+                suspicions=verdict.suspicions,
                 tests=suite_of(verdict.report) if verdict.report is not None else None,
                 witnesses=witnesses,
                 control=verdict.control,

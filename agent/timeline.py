@@ -13,8 +13,9 @@ from agent.marks import Mark
 from agent.messages import Message, Usage
 from agent.state import RunState
 from agent.suites import Suite
+from agent.suspicions import Suspicion
 from agent.task import Mode, Plan
-from agent.verdict import CaseResult, VerdictKind
+from agent.verdict import CaseResult, VerdictKind, flagged
 
 __all__ = [
     "Answer",
@@ -116,12 +117,18 @@ class Judgement:
     tree: str
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    suspicions: tuple[Suspicion, ...]
     tests: Suite | None
     witnesses: tuple[Shown, ...]
     control: str
     test: str
     environment: str
     seconds: float
+
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """The suspicions that are no reason of the verdict, as sentences."""
+        return flagged(self.suspicions, self.reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

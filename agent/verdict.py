@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.suspicions import Suspicion
 from agent.task import Mode
 from agent.testreport import Status, TestReport
 
-__all__ = ["CaseResult", "Verdict", "VerdictKind", "Witness", "shortfall", "targets_of"]
+__all__ = ["CaseResult", "Verdict", "VerdictKind", "Witness", "flagged", "shortfall", "targets_of"]
 
 
 class VerdictKind(StrEnum):
@@ -66,6 +67,18 @@ class Verdict:
     """What the second run, with the tests made to fail, covered."""
     notes: tuple[str, ...] = ()
     """What a reader should know of a verdict that it does not change."""
+    suspicions: tuple[Suspicion, ...] = ()
+    """What was found in the changes themselves, with what each led to."""
+
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """The suspicions that are no reason of the verdict, as sentences."""
+        return flagged(self.suspicions, self.reasons)
+
+
+def flagged(suspicions: tuple[Suspicion, ...], reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `suspicions` that do not stand among `reasons`, as sentences."""
+    return tuple(said for each in suspicions if (said := str(each)) not in reasons)
 
 
 def targets_of(mode: Mode, baseline: TestReport) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from agent.messages import Message, ToolCall, Usage
 from agent.patches import parse_patch
 from agent.report import report_of
 from agent.reportpage import as_page
+from agent.suspicions import Kind, Suspicion
 from agent.task import Criterion, Plan, PlannedFile
 from agent.telling import tell
 from agent.testreport import Status, TestCase, TestReport
@@ -54,6 +55,7 @@ def hostile_entries():
     case = CaseResult(exit_code=1, output=MARKUP, holds=False)
     verdict = Verdict(
         kind=VerdictKind.FAILED, tree="t2", reasons=(MARKUP,), notes=(MARKUP,), report=red, control=MARKUP,
+        suspicions=(Suspicion(kind=Kind.CONFTEST, path=MARKUP, words=MARKUP),),
         environment=MARKUP, test=MARKUP, witnesses=(Witness(behaviour=MARKUP, command=MARKUP, base=case, result=case),),
     )  # fmt: skip
     calls = tuple(

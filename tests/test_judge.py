@@ -171,16 +171,7 @@ def test_a_local_sandbox_proves_nothing(judged):
     assert verdict.reasons == ("the tests passed, but nothing isolated them: a local sandbox proves nothing",)
 
 
-ALWAYS = {
-    "app.py": """class Always:
-    def __eq__(self, other):
-        return True
-
-
-def add(a, b):
-    return Always()
-"""
-}
+ALWAYS = {"app.py": "from unittest.mock import ANY\n\n\ndef add(a, b):\n    return ANY\n"}
 
 
 def test_a_result_that_equals_everything_is_suspect(judged):
@@ -399,7 +390,7 @@ def test_a_test_that_is_lost_is_not_corrected(scaffold):
 
 
 def test_a_file_that_was_opened_and_left_alone_asks_for_nothing(scaffold):
-    verdict = scaffold({"app.py": "def add(a, b):\n    return 4\n"})
+    verdict = scaffold({"app.py": "def add(a, b):\n    return a + b + 1\n"})
 
     assert verdict.kind is VerdictKind.UNPROVEN
     assert "does not show" in verdict.reasons[0]

@@ -9,6 +9,7 @@ from agent import events as e
 from agent.journal import Entry, read_entries
 from agent.messages import Message, ToolCall
 from agent.progress import Progress
+from agent.suspicions import Kind, Suspicion
 from agent.task import Criterion, Limits, Plan
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import sanitise
@@ -79,6 +80,15 @@ def test_a_verdict_that_is_not_green_is_told_with_its_reasons_and_any_with_its_n
         "judge: failed (0.0 s in fresh containers)", "  a fails", "  b is lost",
     ]  # fmt: skip
     assert told(started(), e.VerdictReached(verdict=passed))[2:] == ["  note: a test was opened"]
+
+
+def test_what_is_flagged_is_told_up_to_a_number():
+    many = tuple(Suspicion(kind=Kind.MACHINE_FILE, path=f"{n}/Makefile", words="is\x1b run") for n in range(10))
+    passed = Verdict(kind=VerdictKind.PASSED, tree="t", suspicions=many)
+
+    lines = told(started(), e.VerdictReached(verdict=passed))[2:]
+    assert lines[0] == "  flagged: 0/Makefile: is\\u{1b} run (machine-file)"
+    assert (len(lines), lines[-1]) == (9, "  flagged: and 2 more")
 
 
 def test_a_verdict_that_nothing_isolated_says_so():

@@ -6,6 +6,7 @@ from agent.errors import UsageProblem
 from agent.manifests import Project
 from agent.projectsettings import project_of, project_settings
 from agent.projecttable import read_table
+from agent.recipe import read_settings
 from agent.sourced import Sourced
 from agent.workspace import Workspace
 from tests.gitrepo import AT, put, repository
@@ -66,7 +67,11 @@ def test_a_repository_cannot_set_what_spends_sends_or_isolates(line):
     ("line", "says"),
     [
         ("tset = 'x'", "did you mean `test`?"),
-        ("xyzzy = 'x'", "a project may set: test, build, setup, sealed"),
+        ("xyzzy = 'x'", "a project may set: test, build, setup, sealed, suspicions.KIND"),
+        ("[suspicions]\nnew-skips = 'flag'", "did you mean `suspicions.new-skip`?"),
+        ("[suspicions]\nnew-skip = 'maybe'", 'it must be one of "refuse", "review", "flag"'),
+        ("[suspicions]\nnew-skip = 'ignore'", 'it must be one of "refuse", "review", "flag"'),
+        ("suspicions = 'flag'", "unknown setting `suspicions`"),
         ("test = ['pytest']", "it must be a command, as a text"),
         ("test = ' '", "it must be a command, as a text"),
         ("sealed = 'data'", "it must be a list of patterns"),
@@ -79,6 +84,15 @@ def test_a_repository_cannot_set_what_spends_sends_or_isolates(line):
 )
 def test_a_mistake_is_refused_with_advice(line, says):
     assert says in refused({"greenward.toml": line})
+
+
+def test_what_suspicions_lead_to_is_stated_by_kind():
+    lines = "machine-file = 'ignore'\nalways-equal = 'review'\n"
+    for name, head in (("greenward.toml", "suspicions"), ("pyproject.toml", "tool.greenward.suspicions")):
+        stated = project({name: f"[{head}]\n{lines}"})
+        assert read_settings(stated).suspicions == {"machine-file": "ignore", "always-equal": "review"}
+        shown = project_settings(stated, {})
+        assert list(shown)[-2:] == ["suspicions.machine-file", "suspicions.always-equal"]
 
 
 def test_both_places_at_once_are_refused():

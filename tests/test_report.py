@@ -14,6 +14,7 @@ from agent.figures import dollars, duration, percent
 from agent.journal import Entry, read_entries
 from agent.report import Report, as_json, report_of
 from agent.reporttext import as_text
+from agent.suspicions import Kind, Suspicion
 from agent.task import Limits
 from agent.telling import tell
 from agent.text import sanitise
@@ -165,6 +166,7 @@ def test_a_verdict_tells_its_reasons_and_what_its_criteria_showed():
         witnesses=(Witness(behaviour="it is old", command="old", base=held, result=fails),),
         control="3 tests made to fail",
         notes=("a test was opened",),
+        suspicions=(Suspicion(kind=Kind.CONFTEST, path="conftest.py", words="it is new"),),
         seconds=70.0,
     )
     run = report_on(e.TestsFinished(report=report(a="passed"), tree="t"), e.VerdictReached(verdict=verdict))
@@ -179,6 +181,7 @@ def test_a_verdict_tells_its_reasons_and_what_its_criteria_showed():
         "      holds before, fails after (exit codes 0 and 3)",
         "    control: 3 tests made to fail",
         "    note: a test was opened",
+        "    flagged: conftest.py: it is new (conftest)",
     ]
 
 

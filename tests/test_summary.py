@@ -10,8 +10,10 @@ from agent import events as e
 from agent.events import Outcome
 from agent.folding import fold
 from agent.journal import Entry, read_entries
+from agent.result import result_of
 from agent.runs import StoredRun
 from agent.summary import essentials, run_line, summary
+from agent.suspicions import Kind, Suspicion
 from agent.task import Limits
 from agent.text import sanitise
 from agent.verdict import CaseResult, Verdict, VerdictKind, Witness
@@ -101,6 +103,14 @@ def test_what_proved_it_is_told_and_what_proved_nothing_too():
         " 1 held before and hold still"
     )
     assert line(state, "note:") == "a test was opened"
+
+
+def test_what_is_flagged_stands_in_the_summary_of_a_green_run():
+    makefile = Suspicion(kind=Kind.MACHINE_FILE, path="Makefile", words="is executed")
+    state = ended(Outcome.PASSED, verdict=Verdict(kind=VerdictKind.PASSED, tree="", suspicions=(makefile,)))
+
+    assert line(state, "flagged:") == "Makefile: is executed (machine-file)"
+    assert result_of(state).suspicions == (makefile,)
 
 
 def test_nothing_is_shown_by_a_verdict_that_did_not_pass():

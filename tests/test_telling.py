@@ -11,6 +11,7 @@ from agent import events as e
 from agent.errors import DamagedRun
 from agent.journal import Entry, read_entries
 from agent.messages import Message, ToolCall, Usage
+from agent.suspicions import Kind, Suspicion
 from agent.task import Limits
 from agent.telling import subject_of, tell
 from agent.testreport import Status, TestCase, TestReport
@@ -163,6 +164,16 @@ def test_a_verdict_is_told_with_its_criteria():
     assert [(one.behaviour, one.proves) for one in told_.witnesses] == [("adds", True), ("old", False)]
     assert told_.tests.failed == 1
     assert [mark.words for mark in run.marks if mark.what == "verdict"] == ["unproven; no; why"]
+
+
+def test_suspicions_are_told_and_of_those_that_are_reasons_no_word_twice():
+    refused, flagged = (Suspicion(kind=Kind.HARD_EXIT, path=path, line=3, words="it ends") for path in ("a", "b"))
+    verdict = Verdict(kind=VerdictKind.SUSPECT, tree="t", reasons=(str(refused),), suspicions=(refused, flagged))
+    run = story(e.TestsFinished(report=report(a="passed"), tree="t"), e.VerdictReached(verdict=verdict))
+
+    (judgement,) = run.judgements
+    assert judgement.suspicions == (refused, flagged)
+    assert judgement.flagged == verdict.flagged == ("b:3: it ends (hard-exit)",)
 
 
 def test_what_happens_between_turns_is_marked_with_the_turn_before_it():

@@ -15,7 +15,8 @@ import os
 
 case = '<testcase classname="tests.test_sums" name="%s" file="tests/test_sums.py"/>'
 cases = "".join(case % name for name in ("test_add", "test_add_nothing", "test_double"))
-with open(os.environ["GREENWARD_OUT"] + "/junit.xml", "w") as report:
+out = next(value for name, value in os.environ.items() if name.endswith("WARD_OUT"))
+with open(out + "/juni" + "t.xml", "w") as report:
     report.write(f'<testsuites><testsuite tests="3">{cases}</testsuite></testsuites>')
 os._exit(0)
 
