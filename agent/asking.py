@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from agent.compaction import Compactor
+from agent.doubts import doubted
 from agent.errors import GreenwardError, ModelProblem, ProviderRefused, UsageProblem
 from agent.events import BudgetExhausted, CallFailed, Event, ModelReplied
 from agent.ledger import Refused, estimate, reserve
@@ -77,7 +78,7 @@ class Asker:
             elif wait is None:
                 raise _final(error, state.started.run_id, left) from error
             return
-        yield ModelReplied(
+        replied = ModelReplied(
             message=reply.message,
             usage=reply.usage,
             stop_reason=reply.stop_reason,
@@ -85,12 +86,21 @@ class Asker:
             note=reply.note,
             form=rendered.form,
         )
+        yield _remarked(replied, replace(state, reserved=reservation))
 
     def _overflow(self, state: RunState, error: ModelError) -> Event:
         """Room for one more try, if there is any to be had, and none was made for the same reason just before."""
         compacted = None if state.overflowed else self.compactor.compact(replace(state, overflowed=1))
         reason = f"the conversation does not fit the model's context: {error.message}"
         return compacted or BudgetExhausted(reason=reason)
+
+
+def _remarked(reply: ModelReplied, state: RunState) -> ModelReplied:
+    """`reply` with a word on its usage where that is not believed: the fold will not, and a reader should know why."""
+    doubt = doubted(state, reply.usage, reply.form, reply.message) if reply.usage else None
+    if doubt is None:
+        return reply
+    return replace(reply, note="; ".join(filter(None, (reply.note, f"the usage is not believed: {doubt.reason}"))))
 
 
 def _request(state: RunState, tools: tuple[ToolSpec, ...]) -> Request:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agent import events as e
+from agent.doubts import doubted
 from agent.events import Say
+from agent.messages import Usage
 from agent.state import RunState
 
 __all__ = ["called", "compacted"]
@@ -29,10 +31,10 @@ def called(state: RunState, event: e.CallReserved | e.CallFailed | e.ModelReplie
 
 def _failed(state: RunState, event: e.CallFailed) -> RunState:
     spent = state.spent
-    if event.usage is not None:
-        spent = spent.settling(state.reserved, event.usage, state.started.prices)
-    elif not event.billed:
+    if event.usage is None and not event.billed:
         spent = spent.releasing(state.reserved)
+    elif event.usage is not None and not doubted(state, event.usage):
+        spent = spent.settling(state.reserved, event.usage, state.started.prices)
     return replace(
         state,
         spent=spent,
@@ -45,18 +47,10 @@ def _failed(state: RunState, event: e.CallFailed) -> RunState:
 
 
 def _replied(state: RunState, event: e.ModelReplied) -> RunState:
-    spent, prefix, form, density = state.spent, state.prefix, state.prefix_form, state.density
     if event.usage is not None:
-        if state.reserved and state.reserved.estimate:
-            density = max(1.0, event.usage.prompt / state.reserved.estimate)
-        prefix, form = (len(state.messages), event.usage.prompt), event.form
-        spent = spent.settling(state.reserved, event.usage, state.started.prices)
+        state = _counted(state, event, event.usage)
     return replace(
         state,
-        spent=spent,
-        prefix=prefix,
-        prefix_form=form,
-        density=density,
         reserved=None,
         failures=0,
         starved=0,
@@ -64,6 +58,23 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
         overflowed=0,
         messages=(*state.messages, event.message),
         pending=event.message.tool_calls,
+    )
+
+
+def _counted(state: RunState, event: e.ModelReplied, usage: Usage) -> RunState:
+    """Settle a reply, and learn from what the provider counted, if that can be true."""
+    if doubt := doubted(state, usage, event.form, event.message):
+        return replace(state, prefix=(0, 0), least=0) if doubt.of_bound else state
+    density = state.density
+    if state.reserved and state.reserved.estimate:
+        density = max(1.0, usage.prompt / state.reserved.estimate)
+    return replace(
+        state,
+        spent=state.spent.settling(state.reserved, usage, state.started.prices),
+        prefix=(len(state.messages), usage.prompt),
+        prefix_form=event.form,
+        least=usage.prompt,
+        density=density,
     )
 
 
@@ -79,6 +90,7 @@ def compacted(state: RunState, event: e.Compacted) -> RunState:
         state,
         messages=tuple(messages),
         prefix=(billed, tokens + pointers),
+        least=0,
         habits=habits,
         ceiling=_ceiling(state, event),
         remarks=(*state.remarks, Say.COMPACTED),

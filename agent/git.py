@@ -20,6 +20,7 @@ from typing import Any, Self
 from agent.durable import Moment, Passing, storing, unnoticed
 from agent.errors import DamagedRun, UsageProblem
 from agent.gitfailed import failure, quoted, refused
+from sandbox.scratch import make_directory
 
 __all__ = ["FLAGS", "VARIABLES", "Git"]
 
@@ -95,7 +96,7 @@ class Git:
         self.git_dir = git_dir
         self.passing = passing
         self._environment = {name: environment[name] for name in _KEPT_VARIABLES if environment.get(name)}
-        self._scratch = Path(tempfile.mkdtemp(prefix="greenward-"))
+        self._scratch = make_directory()
         (self._scratch / "cwd").mkdir()
         self._places = (git_dir, git_dir / "objects", git_dir / "refs", self._scratch)
         self._program = _program(self._scratch / "cwd")

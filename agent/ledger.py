@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from math import inf
 
+from agent.doubts import least_of
 from agent.events import CallReserved
 from agent.models import Request, ToolSpec
 from agent.state import RunState
@@ -38,7 +39,8 @@ def reserve(state: RunState, request: Request, form: str = "tools") -> CallReser
     started, spent = state.started, state.spent
     if over := spent.exceeds(started.limits):
         return Refused(reason=over)
-    prompt = _prompt_bound(state, request, form)
+    least = least_of(request)
+    prompt = max(_prompt_bound(state, request, form), least)
     estimated = estimate(request)
     room = state.context - int(estimated * state.density) - CONTEXT_MARGIN
     cost_in = prompt * max(started.prices.input, started.prices.cached) / 1e6
@@ -48,7 +50,7 @@ def reserve(state: RunState, request: Request, form: str = "tools") -> CallReser
     if cap < min(FLOOR, request.max_tokens):
         return Refused(reason=_why(cap, room, affordable, state))
     dollars = cost_in + cap * started.prices.output / 1e6
-    return CallReserved(dollars=dollars, tokens=prompt + cap, max_tokens=cap, estimate=estimated)
+    return CallReserved(dollars=dollars, tokens=prompt + cap, max_tokens=cap, estimate=estimated, least=least)
 
 
 def estimate(request: Request) -> int:

@@ -32,7 +32,7 @@ class Notary:
             return ""
         proof = proof_of(state, commit=commit, tree=tree, chain=self.chain())
         data = dump(proof)
-        write_durably(self.directory / PROOF, data)
+        write_durably(self.directory / PROOF, data, self.workspace.passing)
         if commit != state.root_commit:
             self.workspace.annotate(commit, data.decode())
         return proof.id

@@ -1,7 +1,9 @@
 """Where a run's commands are executed: the environment that a tree's manifests call for, and a sandbox in it."""
 
 import glob
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -13,7 +15,20 @@ from agent.state import Phase, RunState
 from agent.testreport import TestReport
 from agent.transfer import GitTree
 from agent.workspace import Workspace
-from sandbox import Command, Engine, Environment, ExecResult, Execution, Limits, Sandbox, SandboxLost, Setup
+from sandbox import (
+    Command,
+    Engine,
+    EngineGone,
+    Environment,
+    ExecResult,
+    Execution,
+    Limits,
+    Sandbox,
+    SandboxError,
+    SandboxLost,
+    Setup,
+    SetupFailed,
+)
 
 __all__ = ["HEADLINES", "Place", "kept_closed", "seal_of", "setup_notices"]
 
@@ -21,8 +36,9 @@ T = TypeVar("T")
 
 AHEAD = 2
 """Containers started ahead of their need while the model works: the verdict's and the control's."""
-ATTEMPTS = 3
-"""How often a command is run whose sandbox died under it."""
+PAUSES = (1.0, 4.0)
+"""Seconds before a command whose sandbox died is run for the second time, and for the third and last: they are for an
+engine that did not answer, and may be starting anew."""
 HEADLINES = ("setting up ", "pulling the ", "bootstrapping ", "importing ", "waiting for ", "the image ")
 """How the sandbox's own messages begin; what else it passes on are lines of pip and its like."""
 CONFIGURATION = (".ini", ".toml", ".cfg", ".coveragerc")
@@ -42,6 +58,7 @@ class Place:
     """Is told of slow steps, and of what is printed meanwhile."""
     meter: Meter = field(default_factory=Meter)
     """Counts the seconds in which something is made ready or executed."""
+    sleep: Callable[[float], None] = time.sleep
     _environments: dict[str, Environment] = field(default_factory=dict, init=False)
     _sandboxes: dict[str, Sandbox] = field(default_factory=dict, init=False)
     _warm: str = field(default="", init=False)
@@ -53,17 +70,15 @@ class Place:
         Raises:
             SandboxError: there is no engine or no image, or the setup failed.
         """
-        recipe = self.recipe(tree, state)
-        with self.meter.running():
-            return self._environment(recipe.setup, recipe.key), recipe
+        return self._persistently(lambda: self._prepared(state, tree))
 
     def expect(self, state: RunState, tree: str) -> None:
         """Have the next container for `tree` started ahead of its need: each is still handed out once, and fresh.
 
-        Raises:
-            SandboxError: there is no environment.
+        Where that cannot be done, it is told when one is needed.
         """
-        self._sandbox(self.prepare(state, tree)[0]).expect(1)
+        with suppress(SandboxError):
+            self._sandbox(self._prepared(state, tree)[0]).expect(1)
 
     def seal(self, state: RunState) -> Seal:
         """What may not be changed at this point of the run."""
@@ -79,7 +94,7 @@ class Place:
         command = replace(command, hear=LastLine(self.observe))
 
         def attempt() -> Execution:
-            environment, _ = self.prepare(state, tree)
+            environment, _ = self._prepared(state, tree)
             if self._warm != environment.id:
                 self._leave(self._warm)
                 self._warm = environment.id
@@ -98,7 +113,7 @@ class Place:
         work = self._watched(self.workspace.tree(tree, seal=self.seal(state), ignore_base=self._rules(state, tree)))
         command = replace(command, hear=LastLine(self.observe))
         return self._persistently(
-            lambda: self._sandbox(self.prepare(state, tree)[0]).execute_fresh(work, command),
+            lambda: self._sandbox(self._prepared(state, tree)[0]).execute_fresh(work, command),
         )
 
     def execute_in(self, setup: Setup, tree: str, command: Command) -> ExecResult:
@@ -138,6 +153,10 @@ class Place:
 
         return replace(tree, sent=sent)
 
+    def _prepared(self, state: RunState, tree: str) -> tuple[Environment, Recipe]:
+        recipe = self.recipe(tree, state)
+        return self._environment(recipe.setup, recipe.key), recipe
+
     def _environment(self, setup: Setup, key: str) -> Environment:
         if key not in self._environments:
             self._environments[key] = self.engine.prepare(setup, setup_notices(self.observe))
@@ -155,14 +174,27 @@ class Place:
             sandbox.__exit__(None, None, None)
 
     def _persistently(self, attempt: Callable[[], T]) -> T:
-        with self.meter.running():
-            for _ in range(ATTEMPTS - 1):
+        with self.meter.running(), self._resumable():
+            for pause in PAUSES:
                 try:
                     return attempt()
                 except SandboxLost as error:
                     self.observe(Said(f"the sandbox was lost ({error.message}); trying again"))
                     self.close()
+                    if isinstance(error, EngineGone):
+                        self.sleep(pause)
             return attempt()
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Say of what ends the run that it can be taken up again."""
+        try:
+            yield
+        except SandboxError as error:
+            then = f"`greenward resume {self.run_id}` goes on: nothing is lost"
+            if not isinstance(error, SetupFailed) and then not in error.hint:
+                error.hint = f"{error.hint}; then {then}" if error.hint else then
+            raise
 
 
 def setup_notices(observe: Observer) -> Callable[[str], None]:

@@ -56,6 +56,7 @@ def continued(state: RunState, event: e.Continued) -> RunState:
         spent=state.spent,
         prefix=state.prefix,
         prefix_form=state.prefix_form,
+        least=state.least,
     )
 
 

@@ -53,8 +53,12 @@ class Spent:
         return replace(self, dollars=max(0.0, self.dollars - call.dollars), tokens=self.tokens - call.tokens)
 
     def settling(self, call: CallReserved | None, usage: Usage, prices: Prices) -> "Spent":
-        """With what a call came to in place of what was reserved for it."""
+        """With what a call came to in place of what was reserved for it.
+
+        A provider that says nothing of its cache may have used it: where that costs more, all of the prompt does.
+        """
         rest = self.releasing(call)
+        prices = replace(prices, input=max(prices.input, prices.cached))
         return replace(
             rest,
             dollars=rest.dollars + prices.cost(usage),

@@ -107,6 +107,8 @@ class RunState:
     """How many messages were billed last, and as how many tokens."""
     prefix_form: str = "tools"
     """How they were written down then."""
+    least: int = 0
+    """Tokens that the provider itself counted in them; 0 if parts of them were put aside since."""
     failures: int = 0
     starved: int = 0
     """Replies in a row in which reasoning took all of the cap."""

@@ -11,6 +11,7 @@ __all__ = [
     "escapes",
     "excerpt",
     "fenced",
+    "least_tokens",
     "number_of",
     "one_line",
     "sanitise",
@@ -23,6 +24,11 @@ _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that are drawn as nothing."""
+_CONTROL = re.compile(r"<\|[^|\s]*\|>")
+_BESIDE = re.compile(r"[_\x80-\U0010ffff]+")
+_MARK = r"[!-/:-@\[-^`{-~]"
+_APART = re.compile(rf"[A-Za-z0-9]+(?:'[A-Za-z]+)*|(?<=[A-Za-z0-9])(?:{_MARK}{{2,}}|{_MARK}(?=\s|\Z))")
+"""Words, and marks behind one if there are several or nothing follows."""
 _MARKER_ROOM = 80
 _STAND_INS = str.maketrans({"…": "...", "·": "-", "✓": "x", "◐": "/", "○": "-", "█": "#", "░": "-"})
 """What our own signs become where they cannot be written."""
@@ -130,3 +136,13 @@ def tokens(text: str) -> int:
     """An estimate of the tokens in `text`: a quarter of its ASCII characters and all others."""
     others = len(text) - len(text.encode("ascii", "ignore"))
     return (len(text) - others) // 4 + others
+
+
+def least_tokens(text: str) -> int:
+    """As few tokens as a tokenizer makes of `text`: all that are in use cut it before they merge anything.
+
+    No token spans two words of ASCII, nor a word and more than one mark behind it, or one that ends there. On source
+    code and prose that comes to about two thirds of what the tokenizers of GPT, Claude and DeepSeek really make.
+    """
+    ascii_only = _BESIDE.sub("", _CONTROL.sub(" ", text))
+    return sum(1 for _ in _APART.finditer(ascii_only)) or int(bool(text.strip()))

@@ -18,6 +18,7 @@ __all__ = [
     "Command",
     "Delta",
     "Engine",
+    "EngineGone",
     "Environment",
     "ExecResult",
     "Execution",
@@ -217,7 +218,14 @@ class SandboxUnavailable(SandboxError):
 
 
 class SandboxLost(SandboxError):
-    """The sandbox died under a command (killed from outside, connection cut): the same may work again."""
+    """The sandbox died under a command (killed from outside, connection cut), or what passed was damaged on its way.
+
+    The same may work again.
+    """
+
+
+class EngineGone(SandboxLost):
+    """The engine does not answer: it may be back in a moment."""
 
 
 class SetupFailed(SandboxError):

@@ -7,21 +7,22 @@ and a reply that does not fit is a `SandboxLost`.
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sandbox import SandboxLost
 from sandbox.output import HeadTail
-from sandbox.stream import ERROR, Deadline, DeadlinePassed, Stream
+from sandbox.patience import Patience
+from sandbox.reply import REPLY_BYTES, Following, Reply, Request, checksum
+from sandbox.stream import ERROR, Deadline, DeadlinePassed, Stream, StreamEnded
 
 __all__ = ["Channel", "Ran"]
 
 PIECE_BYTES = 1024 * 1024
-REPLY_BYTES = 64 * 1024
 LISTING_BYTES = 128 * 1024 * 1024
-STOP_SECONDS = 3.0
-"""What a command that is stopped at its deadline has for handing over the end of its output."""
 END_OF_TAR = bytes(1024)
+CLOCKS_DIFFER, TICK = 0.02, 0.05
+"""How far the clock of the container's machine may be from the host's: by a share, and by seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,9 @@ class Ran:
 class Channel:
     """Requests to one launcher, one at a time. Any error leaves it unusable."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, patience: Patience) -> None:
         self._stream = stream
+        self._patience = patience
 
     def close(self) -> None:
         self._stream.close()
@@ -53,14 +55,12 @@ class Channel:
 
     def missing(self, deadline: Deadline) -> tuple[str, ...]:
         """The programs that the launcher needs and the image lacks, or has in another make."""
-        payload, _ = self._ask("probe", deadline)
-        return tuple(payload.decode(errors="replace").split())
+        return tuple(self._ask("probe", deadline).payload.decode(errors="replace").split())
 
     def facts(self, deadline: Deadline) -> dict[str, tuple[str, ...]]:
         """What the kernel says holds for the processes in the container, by name."""
-        payload, _ = self._ask("facts", deadline)
         found: dict[str, tuple[str, ...]] = {}
-        for line in payload.decode(errors="replace").splitlines():
+        for line in self._ask("facts", deadline).payload.decode(errors="replace").splitlines():
             name, _, value = line.partition(":")
             found[name] = (*found.get(name, ()), *value.split())
         return found
@@ -69,18 +69,19 @@ class Channel:
         """Delete files, with the directories that this leaves empty, and unpack a tar; returns what went wrong."""
         gone = [_encode(path) for path in deleted]
         parents = {path.rpartition(b"/")[0] for path in gone} - {b""}
-        mark = self._send_request("unpack", deadline, str(len(gone)))
-        if gone:
-            self._send_payload((path + b"\0" for path in gone), deadline)
-            self._send_payload((path + b"\0" for path in sorted(parents, reverse=True)), deadline)
-        self._send_payload(_with_end(archive), deadline)
-        payload, fields = self._reply(mark, deadline)
-        return "" if fields == ["0"] else payload.decode(errors="replace").strip() or "unpacking failed"
+        request = self._send_request("unpack", deadline)
+        self._send_payload(request, (path + b"\0" for path in gone), deadline)
+        self._send_payload(request, (path + b"\0" for path in sorted(parents, reverse=True)), deadline)
+        self._send_payload(request, _with_end(archive), deadline)
+        reply = self._reply(request, deadline)
+        if reply.vouched(payload=False) == ["0"]:
+            return ""
+        return reply.payload.decode(errors="replace").strip() or "unpacking failed"
 
     def listing(self, deadline: Deadline) -> bytes | None:
         """All files in the tree; None if not all could be seen. Each is `KIND MODE SIZE CTIME INODE<tab>PATH<nul>`."""
-        payload, fields = self._ask("list", deadline, limit=LISTING_BYTES)
-        return payload if fields == ["0"] else None
+        reply = self._ask("list", deadline, limit=LISTING_BYTES)
+        return reply.payload if reply.vouched() == ["0"] else None
 
     def mend(self, deadline: Deadline) -> None:
         """Make what the command closed to itself readable again."""
@@ -88,130 +89,107 @@ class Channel:
 
     def pack(self, directory: str, paths: Iterable[str], limit: int, deadline: Deadline) -> bytes:
         """A tar of `paths` below `directory`, cut off at `limit` bytes."""
-        mark = self._send_request("pack", deadline, directory, str(limit))
-        self._send_payload((_encode(path) + b"\0" for path in paths), deadline)
-        payload, _ = self._reply(mark, deadline, limit=limit + REPLY_BYTES)
-        return payload
+        request = self._send_request("pack", deadline, directory, str(limit))
+        self._send_payload(request, (_encode(path) + b"\0" for path in paths), deadline)
+        reply = self._reply(request, deadline, limit=limit + REPLY_BYTES)
+        reply.vouched()
+        return reply.payload
 
-    def run(self, script: str, kept: HeadTail, timeout: float) -> Ran:
+    def run(self, script: str, kept: HeadTail, timeout: float, kill: Callable[[], None]) -> Ran:
         """Run a shell script, its output going to `kept`; past `timeout` seconds it is stopped.
 
+        `kill` kills the container; it is called if that is what it takes.
+
         Raises:
-            SandboxLost: the launcher is gone; `kept` has what came until then.
+            SandboxLost: the launcher is gone, or what passed between it and the host is not what was sent; `kept` has
+                what came until then.
         """
-        began = time.monotonic()
-        deadline = Deadline(timeout)
-        mark = secrets.token_hex(16)
-        following = _Following(mark, kept)
+        sent = time.monotonic()
+        request, deadline = Request(_mark(), "run", [str(kept.half)]), Deadline(self._patience.transfer)
+        following = Following(request, kept)
+        stopped = False
         try:
-            self._send_request("run", deadline, str(kept.half), mark=mark)
-            self._send_payload([_encode(script)], deadline)
-            self._follow(following, deadline)
-        except DeadlinePassed:
-            self._stop(following)
-            return Ran(code=None, seconds=time.monotonic() - began)
+            self._stream.send(request.line(), deadline)
+            self._send_payload(request, [_encode(script)], deadline)
+            self._follow(following, lambda: following.began, deadline)
+            stopped = not self._ends(following, Deadline(timeout))
+            if stopped and not self._stop(following, kill):
+                return Ran(code=None, seconds=time.monotonic() - sent)
         finally:
             following.flush()
-        try:
-            code, outlived, kills = (int(field) for field in following.reply.fields or ())
-        except ValueError:
-            raise SandboxLost("the container could not take the command") from None
-        return Ran(code=code, seconds=time.monotonic() - began, outlived=bool(outlived), kills=kills)
+        seconds = time.monotonic() - sent
+        code, outlived, kills, hundredths = following.told()
+        if stopped and hundredths / 100 < timeout * (1 - CLOCKS_DIFFER) - TICK:  # so it had ended, and was not stopped
+            raise SandboxLost("the end of the command was told too late")
+        late = stopped or (seconds > timeout and hundredths / 100 > timeout)  # so that it began was told late
+        return Ran(code=None if late else code, seconds=seconds, outlived=bool(outlived), kills=kills)
 
     def leave(self, deadline: Deadline) -> None:
         """Let the launcher exit with the code of the last command, and wait for its end."""
         self._send_request("leave", deadline)
-        try:
+        with contextlib.suppress(SandboxLost):
             while True:
                 self._stream.receive(deadline)
-        except SandboxLost:
-            return
 
-    def _ask(self, verb: str, deadline: Deadline, *, limit: int = REPLY_BYTES) -> tuple[bytes, list[str]]:
+    def _ask(self, verb: str, deadline: Deadline, *, limit: int = REPLY_BYTES) -> Reply:
         return self._reply(self._send_request(verb, deadline), deadline, limit=limit)
 
-    def _send_request(self, verb: str, deadline: Deadline, *arguments: str, mark: str = "") -> str:
-        mark = mark or secrets.token_hex(16)
-        self._stream.send(" ".join((verb, mark, *arguments)).encode() + b"\n", deadline)
-        return mark
+    def _send_request(self, verb: str, deadline: Deadline, *arguments: str) -> Request:
+        request = Request(_mark(), verb, arguments)
+        self._stream.send(request.line(), deadline)
+        return request
 
-    def _send_payload(self, pieces: Iterable[bytes], deadline: Deadline) -> None:
+    def _send_payload(self, request: Request, pieces: Iterable[bytes], deadline: Deadline) -> None:
+        digest = checksum()
         for piece in _even(pieces):
+            digest.update(piece)
             self._stream.send(b"%d\n" % len(piece) + piece, deadline)
         self._stream.send(b"0\n", deadline)
+        request.sums.append(digest.hexdigest())
 
-    def _reply(self, mark: str, deadline: Deadline, *, limit: int = REPLY_BYTES) -> tuple[bytes, list[str]]:
-        found = _Reply(mark, limit)
-        while found.fields is None:
+    def _reply(self, request: Request, deadline: Deadline, *, limit: int = REPLY_BYTES) -> Reply:
+        reply = Reply(request, limit)
+        while reply.fields is None:
             kind, piece = self._stream.receive(deadline)
             if kind != ERROR:
-                found.feed(piece)
-        return found.payload, found.fields
+                reply.feed(piece)
+        return reply
 
-    def _follow(self, following: "_Following", deadline: Deadline) -> None:
-        while not following.ended:
+    def _follow(self, following: Following, until: Callable[[], bool], deadline: Deadline) -> None:
+        while not until():
             following.feed(*self._stream.receive(deadline))
 
-    def _stop(self, following: "_Following") -> None:
-        deadline = Deadline(STOP_SECONDS)
-        with contextlib.suppress(SandboxLost):  # a command that holds the launcher forfeits the end of its output
-            self._stream.send(b"stop\n", deadline)
-            self._follow(following, deadline)
+    def _ends(self, following: Following, deadline: Deadline) -> bool:
+        """Whether the command has ended when the deadline passes."""
+        try:
+            self._follow(following, lambda: following.replied, deadline)
+        except DeadlinePassed:
+            return False
+        self._follow(following, lambda: following.ended, Deadline(self._patience.end))
+        return True
+
+    def _stop(self, following: Following, kill: Callable[[], None]) -> bool:
+        """Stop the command; whether the launcher tells how it ended. A command that holds the launcher forfeits that.
+
+        Raises:
+            SandboxLost: the connection is dead, or the launcher knows of no command.
+        """
+        with contextlib.suppress(DeadlinePassed):
+            self._send_request("stop", Deadline(self._patience.stop))
+            if self._ends(following, Deadline(self._patience.stop)):
+                return True
+        kill()
+        try:
+            ended = self._ends(following, Deadline(self._patience.end))
+        except StreamEnded:  # so all was heard that was said
+            return False
+        if not ended:
+            raise SandboxLost("nothing is heard of the container, not even its end")
+        return True
 
 
-class _Following:
-    """A command's output up to its end, and the launcher's reply."""
-
-    def __init__(self, mark: str, kept: HeadTail) -> None:
-        self._mark = mark.encode()
-        self._kept = kept
-        self._held = b""
-        self._output_ended = False
-        self.reply = _Reply(mark, REPLY_BYTES)
-
-    @property
-    def ended(self) -> bool:
-        refused = self.reply.fields == ["failed"]
-        return refused or (self._output_ended and self.reply.fields is not None)
-
-    def feed(self, kind: int, piece: bytes) -> None:
-        if kind != ERROR:
-            self.reply.feed(piece)
-            return
-        data = self._held + piece
-        self._output_ended = data.endswith(self._mark)
-        sizes = range(min(len(self._mark), len(data)), 0, -1)
-        end = len(data) - next((size for size in sizes if data.endswith(self._mark[:size])), 0)
-        self._held = data[end:]
-        self._kept.feed(data[:end])
-
-    def flush(self) -> None:
-        """Pass on what was held back because the mark begins like it."""
-        if not self._output_ended:
-            self._kept.feed(self._held)
-        self._held = b""
-
-
-class _Reply:
-    """Bytes up to a line that begins with the mark."""
-
-    def __init__(self, mark: str, limit: int) -> None:
-        self._mark = b"\n" + mark.encode() + b" "
-        self._limit = limit
-        self._taken = bytearray()
-        self.payload = b""
-        self.fields: list[str] | None = None
-
-    def feed(self, piece: bytes) -> None:
-        before = len(self._taken)
-        self._taken += piece
-        if len(self._taken) > self._limit:
-            raise SandboxLost(f"the container sent more than {self._limit} bytes")
-        at = self._taken.find(self._mark, max(0, before - 4096))
-        line_end = self._taken.find(b"\n", at + len(self._mark)) if at >= 0 else -1
-        if line_end >= 0:
-            self.payload = bytes(self._taken[:at])
-            self.fields = self._taken[at + len(self._mark) : line_end].decode(errors="replace").split()
+def _mark() -> str:
+    return secrets.token_hex(16)
 
 
 def _encode(text: str) -> bytes:

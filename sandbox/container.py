@@ -1,21 +1,18 @@
 """One hardened container with its launcher: started and checked, or not there at all."""
 
 import contextlib
-import os
 import time
 from types import TracebackType
 from typing import Self
 
 from sandbox import SandboxError, SandboxLost, SandboxUnavailable
+from sandbox.answers import legible
 from sandbox.channel import Channel
 from sandbox.engine import Client, ContainerSpec, ContainerState
-from sandbox.hardening import Owner, check_facts, check_inspected
+from sandbox.hardening import check_facts, check_inspected
 from sandbox.stream import Deadline
 
-__all__ = ["Container", "orphans", "reap"]
-
-ANSWER_SECONDS = 60.0
-END_SECONDS = 10.0
+__all__ = ["Container"]
 
 
 class Container:
@@ -25,6 +22,7 @@ class Container:
         self._client = client
         self._id = container
         self.channel = channel
+        self.patience = client.patience
 
     @classmethod
     def start(cls, client: Client, spec: ContainerSpec) -> Self:
@@ -35,8 +33,9 @@ class Container:
         """
         container = client.create(spec)
         try:
-            check_inspected(spec, client.inspect(container))
-            channel = Channel(client.attach(container))
+            with legible("a container"):
+                check_inspected(spec, client.inspect(container))
+            channel = Channel(client.attach(container), client.patience)
             try:
                 client.start(container)
                 started = cls(client, container, channel)
@@ -52,7 +51,7 @@ class Container:
 
     def _check(self, spec: ContainerSpec) -> None:
         try:
-            facts = self.channel.facts(Deadline(ANSWER_SECONDS))
+            facts = self.channel.facts(Deadline(self.patience.first_answer))
         except SandboxLost as error:
             state = self.end()
             if state.exit_code is None:
@@ -69,16 +68,32 @@ class Container:
         Raises:
             SandboxUnavailable: naming what is missing.
         """
-        missing = self.channel.missing(Deadline(ANSWER_SECONDS))
+        missing = self.channel.missing(Deadline(self.patience.first_answer))
         if missing:
             raise SandboxUnavailable(
                 f"the image lacks {', '.join(f'`{name}`' for name in missing)}",
                 hint="it needs GNU tar, findutils and coreutils",
             )
 
+    def transfer(self) -> Deadline:
+        """By when files that are handed over from now on have to be there."""
+        return Deadline(self.patience.transfer)
+
+    def answers(self) -> bool:
+        """Whether it is there and has nothing else to do."""
+        try:
+            self.channel.ping(Deadline(self.patience.end))
+        except SandboxError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill all that runs in it."""
+        self._client.kill(self._id)
+
     def end(self) -> ContainerState:
         """How it ended, or how it is if it does not end within seconds."""
-        deadline = Deadline(END_SECONDS)
+        deadline = Deadline(self.patience.end)
         state = self._client.state(self._id)
         while state.exit_code is None and deadline.left() > 0:
             time.sleep(0.01)
@@ -104,36 +119,3 @@ class Container:
             return
         with contextlib.suppress(SandboxError):  # what went wrong first is what is told
             self.remove()
-
-
-def orphans(client: Client, owner: Owner) -> tuple[str, ...]:
-    """The ids of the containers that earlier processes of this machine left behind.
-
-    Those of processes that live are none, and neither are those of other machines on the same engine: they end by
-    themselves.
-    """
-    return tuple(
-        each.id
-        for each in client.containers("greenward.owner")
-        if each.labels.get("greenward.boot") == owner.boot and not _lives(each.labels.get("greenward.owner", ""))
-    )
-
-
-def reap(client: Client, owner: Owner) -> tuple[str, ...]:
-    """Remove the `orphans`, and return their ids."""
-    found = orphans(client, owner)
-    for each in found:
-        client.remove(each)
-    return found
-
-
-def _lives(pid: str) -> bool:
-    if not pid.isdecimal():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

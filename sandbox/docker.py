@@ -18,22 +18,21 @@ from sandbox import (
     SandboxUnavailable,
     Tree,
 )
-from sandbox.channel import Channel, Ran
+from sandbox.channel import Ran
 from sandbox.container import Container
 from sandbox.engine import Client, Image
-from sandbox.hardening import ROOT, Owner, harden
+from sandbox.hardening import ROOT, harden
 from sandbox.harvest import collect, fetch, script_of, too_much
 from sandbox.listing import TICK_SECONDS, Listing, changes, parse
 from sandbox.output import TIMED_OUT, HeadTail
+from sandbox.owner import Owner
 from sandbox.pool import LIFETIME, Pool
-from sandbox.stream import Deadline
+from sandbox.stream import Deadline, StreamEnded
 
 __all__ = ["DockerSandbox"]
 
 KILLED = 137
 MARGIN_SECONDS = 600.0
-TRANSFER_SECONDS = 120.0
-LEAVING_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,14 +106,13 @@ class DockerSandbox:
         self._pool.close()
 
     def _execute_fresh(self, container: Container, tree: Tree, command: Command) -> ExecResult:
-        channel = container.channel
-        _unpack(channel, tree.since(None))
+        _unpack(container, tree.since(None))
         kept = HeadTail(self._limits.output_bytes, command.hear)
         ran = _run(container, command, kept)
         if ran.code is None or ran.died:
             return _result(ran, kept)
-        files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
-        channel.leave(Deadline(LEAVING_SECONDS))
+        files = collect(container.channel, command.collect, self._limits.collected_bytes, container.transfer())
+        container.channel.leave(Deadline(container.patience.end))
         state = container.end()
         if state.exit_code != ran.code:
             raise SandboxLost(f"the command ended with {ran.code}, but its container with {state.exit_code}")
@@ -122,13 +120,13 @@ class DockerSandbox:
 
     def _execute(self, warm: _Warm, tree: Tree, command: Command) -> tuple[Execution, bool]:
         """What came of it, and whether the container now holds just what the tree does and what is ignored."""
-        channel = warm.container.channel
+        container = warm.container
         time.sleep(max(0.0, warm.listed_at + TICK_SECONDS - time.monotonic()))
         kept = HeadTail(self._limits.output_bytes, command.hear)
-        ran = _run(warm.container, command, kept)
+        ran = _run(container, command, kept)
         if ran.code is None or ran.died:
             return Execution(result=_result(ran, kept), tree=tree), False
-        files = collect(channel, command.collect, self._limits.collected_bytes, Deadline(TRANSFER_SECONDS))
+        files = collect(container.channel, command.collect, self._limits.collected_bytes, container.transfer())
         result = _result(ran, kept, files)
         before, after = warm.listing or {}, _list(warm)
         if after is None:
@@ -138,7 +136,7 @@ class DockerSandbox:
         refused = too_much(selection.wanted, self._limits)
         if refused:
             return Execution(result=result, tree=tree, refused=(*selection.refused, *refused)), False
-        changed, unread = fetch(channel, selection.wanted, Deadline(TRANSFER_SECONDS))
+        changed, unread = fetch(container.channel, selection.wanted, container.transfer())
         absorbed = tree.absorb(changed)
         refused = (*selection.refused, *unread, *absorbed.refused)
         warm.tree, warm.listing = absorbed.tree.id, after
@@ -166,7 +164,10 @@ class DockerSandbox:
         if image is None:
             raise SandboxUnavailable(f"the image {self._image_id} is gone", hint="start again: it is made anew")
         spec = harden(image, self._limits, run_id=self._run_id, owner=self._owner, seconds=LIFETIME)
-        container = Container.start(client, spec)
+        try:
+            container = Container.start(client, spec)
+        except SandboxUnavailable:  # what is not kept is not kept twice, and what was damaged on its way is well then
+            container = Container.start(client, spec)
         try:
             if not known:
                 container.require_programs()
@@ -184,20 +185,19 @@ class DockerSandbox:
 
 
 def _bring(warm: _Warm, tree: Tree) -> None:
-    channel = warm.container.channel
     if warm.tree == tree.id:
-        channel.ping(Deadline(TRANSFER_SECONDS))
+        warm.container.channel.ping(warm.container.transfer())
         return
     held, warm.tree = warm.tree, None
-    _unpack(channel, tree.since(held))
+    _unpack(warm.container, tree.since(held))
     warm.listing = _list(warm)
     if warm.listing is None:
         raise SandboxLost("the container's files cannot be listed")
     warm.tree = tree.id
 
 
-def _unpack(channel: Channel, delta: Delta) -> None:
-    problem = channel.unpack(delta.deleted, delta.archive, Deadline(TRANSFER_SECONDS))
+def _unpack(container: Container, delta: Delta) -> None:
+    problem = container.channel.unpack(delta.deleted, delta.archive, container.transfer())
     if problem:
         raise SandboxUnavailable(
             f"the tree cannot be unpacked: {problem[:500]}", hint="if it is too large, raise the sandbox's limits"
@@ -205,11 +205,11 @@ def _unpack(channel: Channel, delta: Delta) -> None:
 
 
 def _list(warm: _Warm) -> Listing | None:
-    channel = warm.container.channel
-    listing = channel.listing(Deadline(TRANSFER_SECONDS))
+    container = warm.container
+    listing = container.channel.listing(container.transfer())
     if listing is None:
-        channel.mend(Deadline(TRANSFER_SECONDS))
-        listing = channel.listing(Deadline(TRANSFER_SECONDS))
+        container.channel.mend(container.transfer())
+        listing = container.channel.listing(container.transfer())
     warm.listed_at = time.monotonic()
     return None if listing is None else parse(listing)
 
@@ -217,10 +217,10 @@ def _list(warm: _Warm) -> Listing | None:
 def _run(container: Container, command: Command, kept: HeadTail) -> Ran:
     began = time.monotonic()
     try:
-        return container.channel.run(script_of(command, ROOT), kept, command.timeout)
-    except SandboxLost as lost:
+        return container.channel.run(script_of(command, ROOT), kept, command.timeout, container.kill)
+    except StreamEnded as lost:
         state = container.end()
-        if state.out_of_memory:
+        if state.out_of_memory and state.exit_code == KILLED:
             return Ran(code=KILLED, seconds=time.monotonic() - began, kills=1, died=True)
         ended = "" if state.exit_code is None else f" (its exit code: {state.exit_code})"
         raise SandboxLost(f"the container died under the command{ended}: {lost.message}") from lost

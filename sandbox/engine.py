@@ -1,9 +1,11 @@
 """The Docker engine behind a few typed calls: the one file in which the Docker SDK is imported.
 
 Each call has a deadline of its own, and whatever goes wrong in the SDK, in HTTP or on the socket comes out as a
-`SandboxError`. A client belongs to one thread.
+`SandboxError`: what the engine refuses as a `SandboxUnavailable`, unless it is about a container, and an engine that
+does not answer as `EngineGone`. A client belongs to one thread.
 """
 
+import hashlib
 import math
 import socket
 import time
@@ -11,89 +13,118 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from typing import IO, Any
 
-from sandbox import SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
+from sandbox import EngineGone, SandboxError, SandboxLost, SandboxUnavailable, SetupFailed
+from sandbox.answers import legible, read_image, read_info, read_labelled, read_state
 from sandbox.endpoint import Endpoint, resolve
+from sandbox.patience import Patience
 from sandbox.records import ContainerSpec, ContainerState, EngineInfo, Image, Labelled
 from sandbox.stream import Stream
 
 __all__ = ["Client", "ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled", "connect"]
 
-PROMPT = 30.0
-"""Seconds for a call that does little."""
-CREATION = 120.0
-"""Seconds for creating or starting a container on a busy engine."""
 TRANSFER = 900.0
 """Seconds without a byte while an image comes in."""
 LOG_BYTES = 64 * 1024
+READINGS = 4
+"""How often an image is looked at, at most, for two answers in a row to be the same."""
 
 
-def connect(environment: Mapping[str, str]) -> "Client":
+def connect(environment: Mapping[str, str], patience: Patience | None = None) -> "Client":
     """Talk to the engine that `environment` (as of a process) and the CLI's configuration mean.
 
     Raises:
         SandboxUnavailable: no such engine, or it does not answer.
     """
-    endpoint = resolve(environment)
-    with _told("reach the Docker engine", SandboxUnavailable, _HINT_CONNECT.format(url=endpoint.url)):
-        _knock(endpoint)
-        return Client(_open(endpoint), endpoint)
+    endpoint, patience = resolve(environment), patience or Patience()
+    with _told("reach the Docker engine", SandboxUnavailable, SandboxUnavailable, _hint(endpoint)):
+        _knock(endpoint, patience)
+        return Client(_open(endpoint, patience), endpoint, patience)
 
 
 class Client:
     """One engine; closing it gives back its connections."""
 
-    def __init__(self, api: Any, endpoint: Endpoint) -> None:
+    def __init__(self, api: Any, endpoint: Endpoint, patience: Patience) -> None:
         self._api = api  # the SDK's types are partial
         self.endpoint = endpoint
+        self.patience = patience
 
     def close(self) -> None:
         self._api.close()
 
     def twin(self) -> "Client":
         """Another client of the same engine, for another thread; it connects with its first call."""
-        return Client(_open(self.endpoint, version=self._api.api_version), self.endpoint)
+        api = _open(self.endpoint, self.patience, version=self._api.api_version)
+        return Client(api, self.endpoint, self.patience)
 
     def version(self) -> str:
         """The engine's version, such as `20.10.24`."""
-        with self._call("ask for the engine's version", PROMPT):
-            return str(self._api.version(api_version=False)["Version"])
+        with self._call("ask for the engine's version", self.patience.prompt):
+            found = self._api.version(api_version=False)
+        with legible("its version"):
+            return str(found["Version"])
 
     def info(self) -> EngineInfo:
         """What the engine says of itself."""
-        with self._call("ask the engine about itself", PROMPT):
-            return _info(self._api.info(), self._api.version(api_version=False))
+        with self._call("ask the engine about itself", self.patience.prompt):
+            return read_info(self._api.info(), self._api.version(api_version=False))
 
     # Images
 
     def image(self, reference: str) -> Image | None:
-        """What is known of an image by name or id; None if the engine does not have it."""
+        """What is known of an image by name or id; None if the engine does not have it.
+
+        It is asked for until two answers in a row are the same: all else that is read can be held against what was
+        asked for, but nothing vouches for this, and commands run in what it says.
+        """
+        found = self._look_at(reference)
+        for _ in range(READINGS - 1):
+            before, found = found, self._look_at(reference)
+            if found == before:
+                return found
+        raise SandboxLost(f"the engine answers differently each time it is asked for the image `{reference}`")
+
+    def _look_at(self, reference: str) -> Image | None:
         from docker.errors import ImageNotFound  # noqa: PLC0415  (the SDK takes 0.1 s to import)
 
-        with self._call(f"look at the image `{reference}`", PROMPT):
+        with self._call(f"look at the image `{reference}`", self.patience.prompt, SandboxLost):
             try:
-                found = self._api.inspect_image(reference)
+                return read_image(self._api.inspect_image(reference))
             except ImageNotFound:
                 return None
-        return _image(found)
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image a name."""
         name, _, tag = _split(reference)
-        with self._call(f"tag the image `{reference}`", PROMPT):
+        with self._call(f"tag the image `{reference}`", self.patience.prompt):
             self._api.tag(image, name, tag=tag)
 
     def remove_image(self, reference: str) -> None:
         """Take a name from an image, and the image with its last name."""
-        with self._call(f"remove the image `{reference}`", CREATION):
+        with self._call(f"remove the image `{reference}`", self.patience.creation):
             self._api.remove_image(reference)
 
     def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
-        """Make an image of a root file system's tar, like `docker import`, and return its id."""
+        """Make an image of a root file system's tar, like `docker import`, and return its id.
+
+        Raises:
+            SandboxLost: the engine got other bytes than the tar, which is not compressed, has.
+        """
         name, _, tag = _split(reference)
+        digest = hashlib.sha256()
+
+        def pieces() -> Iterator[bytes]:
+            while piece := filesystem.read(1024 * 1024):
+                digest.update(piece)
+                yield piece
+
         with self._call(f"import the image `{reference}`", TRANSFER):
-            pieces = iter(lambda: filesystem.read(1024 * 1024), b"")
-            self._api.import_image(pieces, repository=name, tag=tag, changes=list(changes))
-        return self._present(reference)
+            self._api.import_image(pieces(), repository=name, tag=tag, changes=list(changes))
+        image = self._present(reference)
+        if image.layers not in ((), (f"sha256:{digest.hexdigest()}",)):
+            self.remove_image(reference)
+            raise SandboxLost(f"the image `{reference}` was damaged on its way to the engine")
+        return image.id
 
     def load(self, archive: IO[bytes]) -> tuple[str, ...]:
         """Take in the images of a `docker save` (compressed or not) and return their names or ids."""
@@ -111,7 +142,7 @@ class Client:
         name, _, tag = _split(reference)
         with self._call(f"commit the image `{reference}`", TRANSFER):
             self._api.commit(container, repository=name, tag=tag, changes=list(changes))
-        return self._present(reference)
+        return self._present(reference).id
 
     def pull(self, reference: str, say: Callable[[str], None]) -> str:
         """Fetch an image and return its id; `say` hears of its layers."""
@@ -123,7 +154,7 @@ class Client:
                 _refuse_error(line)
                 if line.get("status") in ("Pull complete", "Already exists"):
                     say(f"{line.get('id')}: {line['status']}")
-        return self._present(reference)
+        return self._present(reference).id
 
     def build(
         self,
@@ -157,13 +188,13 @@ class Client:
                     raise SetupFailed(f"the setup took more than {timeout:.0f} s", log=log.decode(errors="replace"))
                 if text.strip():
                     say(text.rstrip())
-        return self._present(tag)
+        return self._present(tag).id
 
-    def _present(self, reference: str) -> str:
+    def _present(self, reference: str) -> Image:
         image = self.image(reference)
         if image is None:
             raise SandboxUnavailable(f"the image `{reference}` is not there after it was made")
-        return image.id
+        return image
 
     # Containers
 
@@ -171,7 +202,7 @@ class Client:
         """Create a container, not started, and return its id."""
         from docker.types import LogConfig, Ulimit  # noqa: PLC0415
 
-        with self._call("create a container", CREATION):
+        with self._call("create a container", self.patience.creation, SandboxLost):
             host = self._api.create_host_config(
                 binds=list(spec.binds), network_mode=spec.network, read_only=spec.read_only,
                 cap_drop=list(spec.dropped_capabilities), security_opt=list(spec.security_options),
@@ -187,39 +218,34 @@ class Client:
                 working_dir=spec.working_directory, hostname=spec.hostname, labels=dict(spec.labels),
                 stdin_open=True, tty=False, healthcheck={"test": ["NONE"]}, host_config=host,
             )  # fmt: skip
+        with legible("the container that it made"):
             return str(created["Id"])
 
     def inspect(self, container: str) -> Mapping[str, Any]:
         """All that the engine knows of a container, in the engine's own words."""
-        with self._call("look at a container", PROMPT, SandboxLost):
+        with self._call("look at a container", self.patience.prompt, SandboxLost):
             found: Mapping[str, Any] = self._api.inspect_container(container)
             return found
 
     def state(self, container: str) -> ContainerState:
         """How a container is."""
-        state = self.inspect(container)["State"]
-        ended = state["Status"] in ("exited", "dead")
-        return ContainerState(
-            status=state["Status"],
-            exit_code=state["ExitCode"] if ended else None,
-            out_of_memory=bool(state.get("OOMKilled")),
-        )
+        return read_state(self.inspect(container))
 
     def attach(self, container: str) -> Stream:
         """The main process's standard input, output and error; to be called before `start`, so that nothing is lost."""
-        with self._call("attach to a container", CREATION, SandboxLost):
+        with self._call("attach to a container", self.patience.creation, SandboxLost):
             return Stream(self._api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
 
     def start(self, container: str) -> None:
         """Start a created container."""
-        with self._call("start a container", CREATION):
+        with self._call("start a container", self.patience.creation, SandboxLost):
             self._api.start(container)
 
     def kill(self, container: str) -> None:
         """Kill all of a container; one that is gone or stopped already is left as it is."""
         from docker.errors import APIError, NotFound  # noqa: PLC0415
 
-        with self._call("kill a container", PROMPT, SandboxLost):
+        with self._call("kill a container", self.patience.prompt, SandboxLost):
             try:
                 self._api.kill(container)
             except NotFound:
@@ -233,7 +259,7 @@ class Client:
         from docker.errors import APIError, NotFound  # noqa: PLC0415
 
         self._api.close()  # what cut a container's connection may have cut the idle ones, too
-        with self._call("remove a container", CREATION, SandboxLost):
+        with self._call("remove a container", self.patience.creation, SandboxLost):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except NotFound:
@@ -244,19 +270,17 @@ class Client:
 
     def containers(self, label: str) -> tuple[Labelled, ...]:
         """All containers, running or not, that carry `label` (`name` or `name=value`)."""
-        with self._call("list containers", PROMPT):
+        with self._call("list containers", self.patience.prompt):
             found = self._api.containers(all=True, filters={"label": label})
-        return tuple(
-            Labelled(id=each["Id"], status=each["State"], created=float(each["Created"]), labels=each["Labels"] or {})
-            for each in found
-        )
+        with legible("its containers"):
+            return tuple(read_labelled(each) for each in found)
 
     @contextmanager
     def _call(self, what: str, seconds: float, kind: type[SandboxError] = SandboxUnavailable) -> Iterator[None]:
         """One call within `seconds`; after one that failed no connection of it is left, or used again."""
         self._api.timeout = math.ceil(seconds)
         try:
-            with _told(what, kind, ""):
+            with _told(what, kind, EngineGone, _hint(self.endpoint)):
                 yield
         except BaseException:
             for response in self._api.streamed:
@@ -267,42 +291,44 @@ class Client:
             self._api.streamed.clear()
 
 
-_HINT_CONNECT = "is the engine running, and may you use {url}? see `docker info`"
+def _hint(endpoint: Endpoint) -> str:
+    return f"is the engine running, and may you use {endpoint.url}? see `docker info`"
 
 
 @contextmanager
-def _told(what: str, kind: type[SandboxError], hint: str) -> Generator[None]:
-    """Say in our own error what the SDK, HTTP or the socket said."""
+def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], hint: str) -> Generator[None]:
+    """Say in our own error what the SDK, HTTP or the socket said; `hint` is for an engine that does not answer."""
     try:
         import docker.errors  # noqa: PLC0415
         import requests.exceptions  # noqa: PLC0415
         import urllib3.exceptions  # noqa: PLC0415
     except ImportError as error:
         raise SandboxUnavailable("the Docker SDK is not installed", hint="`pip install docker`") from error
-    foreign = (
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise refused(f"cannot {what}: {str(error.explanation or error).strip()[:500]}") from error
+    except (ValueError, AttributeError, docker.errors.StreamParseError) as error:
+        raise SandboxLost(f"cannot {what}: the engine's answer cannot be read: {str(error).strip()[:500]}") from error
+    except (
         docker.errors.DockerException,
-        docker.errors.StreamParseError,
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         OSError,
-    )
-    try:
-        yield
-    except foreign as error:
-        explanation = getattr(error, "explanation", None) or str(error)
-        raise kind(f"cannot {what}: {str(explanation).strip()[:500]}", hint=hint) from error
+    ) as error:
+        raise gone(f"cannot {what}: {str(error).strip()[:500]}", hint=hint) from error
 
 
-def _knock(endpoint: Endpoint) -> None:
+def _knock(endpoint: Endpoint, patience: Patience) -> None:
     """Find out whether anybody listens on a local socket: the SDK leaves one open that it could not connect."""
     scheme, _, path = endpoint.url.partition("://")
     if scheme == "unix":
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(PROMPT)
+            probe.settimeout(patience.prompt)
             probe.connect(path)
 
 
-def _open(endpoint: Endpoint, *, version: str = "auto") -> object:
+def _open(endpoint: Endpoint, patience: Patience, *, version: str = "auto") -> object:
     from docker import APIClient  # noqa: PLC0415
     from docker.tls import TLSConfig  # noqa: PLC0415
 
@@ -324,37 +350,9 @@ def _open(endpoint: Endpoint, *, version: str = "auto") -> object:
     if endpoint.tls:
         pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
         tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
-    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(PROMPT), tls=tls)
+    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(patience.prompt), tls=tls)
     api.trust_env = False
     return api
-
-
-def _info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:
-    parts = {str(each.get("Name", "")): str(each.get("Version", "")) for each in version.get("Components") or ()}
-    return EngineInfo(
-        name=next(iter(parts), ""),
-        version=str(version.get("Version", "")),
-        api=str(version.get("ApiVersion", "")),
-        product=str((version.get("Platform") or {}).get("Name", "")),
-        system=str(info.get("OperatingSystem", "")),
-        storage_driver=str(info.get("Driver", "")),
-        cgroup_version=str(info.get("CgroupVersion", "")),
-        runc=parts.get("runc", ""),
-        rootless=any("name=rootless" in str(each) for each in info.get("SecurityOptions") or ()),
-        root=str(info.get("DockerRootDir", "")),
-    )
-
-
-def _image(found: Mapping[str, Any]) -> Image:
-    config = found.get("Config") or {}
-    pairs = (variable.partition("=") for variable in config.get("Env") or ())
-    return Image(
-        id=found["Id"],
-        architecture=found.get("Architecture", ""),
-        environment={name: value for name, _, value in pairs},
-        labels=config.get("Labels") or {},
-        volumes=tuple(sorted(config.get("Volumes") or ())),
-    )
 
 
 def _split(reference: str) -> tuple[str, str, str]:
@@ -369,4 +367,4 @@ def _split(reference: str) -> tuple[str, str, str]:
 
 def _refuse_error(line: Mapping[str, Any]) -> None:
     if "error" in line:
-        raise OSError(str(line["error"]))
+        raise SandboxUnavailable(f"the engine says: {str(line['error']).strip()[:500]}")

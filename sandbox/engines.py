@@ -1,5 +1,6 @@
 """Which engine runs commands: the one that was asked for, never another one in its place."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -7,23 +8,26 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from sandbox import Engine, Limits, SandboxError, Setup
+from sandbox.owner import Owner
+from sandbox.scratch import sweep
 
 if TYPE_CHECKING:
     from sandbox.setup import DockerEngine
 
-__all__ = ["Opening", "cache_directory", "open_engine", "prepare_ahead"]
+__all__ = ["Opening", "cache_directory", "open_engine", "prepare_ahead", "scratch_places"]
 
 
 @contextmanager
 def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
     """The engine `docker` or `local`, with `host` as the variables of the host's process.
 
-    Containers whose owner on this machine is gone are removed first.
+    What processes that are gone left behind is removed first: containers and temporary directories.
 
     Raises:
         SandboxUnavailable: it does not answer.
     """
     if kind == "local":
+        _tidy(host)
         from sandbox.localengine import LocalEngine  # noqa: PLC0415  (imported when it is asked for)
 
         yield LocalEngine(host=host, cache=cache_directory(host) / "environments")
@@ -34,15 +38,20 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
 
 @contextmanager
 def _docker_engine(host: Mapping[str, str]) -> "Iterator[DockerEngine]":
-    from sandbox.container import reap  # noqa: PLC0415
     from sandbox.engine import connect  # noqa: PLC0415
-    from sandbox.hardening import Owner  # noqa: PLC0415
+    from sandbox.reaping import reap  # noqa: PLC0415
     from sandbox.setup import DockerEngine  # noqa: PLC0415
 
     with closing(connect(host)) as client:
         reap(client, Owner.current())
+        _tidy(host)
         with closing(DockerEngine(client, host=host, cache=cache_directory(host))) as engine:
             yield engine
+
+
+def _tidy(host: Mapping[str, str]) -> None:
+    for place in scratch_places(host):
+        sweep(place)
 
 
 class Opening:
@@ -94,6 +103,11 @@ def prepare_ahead(kind: str, host: Mapping[str, str], setup: Setup, say: Callabl
     thread = Thread(target=prepare, name="prepare-ahead", daemon=True)
     thread.start()
     return thread
+
+
+def scratch_places(host: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where temporary directories are made."""
+    return Path(tempfile.gettempdir()), cache_directory(host)
 
 
 def cache_directory(host: Mapping[str, str]) -> Path:

@@ -1,44 +1,29 @@
 """What every container is created with, always, and the proof that it is in force: else there is no container."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import Limits, SandboxUnavailable
 from sandbox.engine import ContainerSpec, Image
+from sandbox.owner import Owner
 
-__all__ = ["OUT", "OWN", "ROOT", "Owner", "check_facts", "check_inspected", "harden", "uid_of"]
+__all__ = ["LIFETIME_LABEL", "OUT", "OWN", "ROOT", "RUN_LABEL", "check_facts", "check_inspected", "harden", "uid_of"]
 
 ROOT = "/work"
 OWN = "/run/greenward"
 OUT = f"{OWN}/out"
+RUN_LABEL = "greenward.run"
+LIFETIME_LABEL = "greenward.seconds"
+"""How long a container runs at most."""
 FIRST_UID = 20_000
 UIDS = 40_000
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OWN_BYTES = 16 * 1024 * 1024
 SHM_BYTES = 64 * 1024 * 1024
 LAUNCHER = Path(__file__).with_name("launcher.sh")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """The process that a container lives for: its id, and the boot of the machine that the id belongs to."""
-
-    pid: int
-    boot: str
-
-    @classmethod
-    def current(cls) -> "Owner":
-        """This process."""
-        try:
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        except OSError:
-            boot = "unknown"
-        return cls(pid=os.getpid(), boot=boot)
 
 
 def uid_of(run_id: str) -> int:
@@ -63,7 +48,7 @@ def harden(image: Image, limits: Limits, *, run_id: str, owner: Owner, seconds: 
         user=f"{user}:{user}",
         working_directory=ROOT,
         hostname="sandbox",
-        labels={"greenward.run": run_id, "greenward.owner": str(owner.pid), "greenward.boot": owner.boot},
+        labels={RUN_LABEL: run_id, **owner.labels(), LIFETIME_LABEL: f"{seconds:.0f}"},
         tmpfs={
             ROOT: tmpfs(limits.work_bytes, "0755"),
             "/tmp": tmpfs(limits.tmp_bytes, "1777"),  # noqa: S108  (the container's)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from sandbox import SandboxUnavailable
 from sandbox.engine import Client
+from sandbox.scratch import scratch
 
 __all__ = ["DEFAULT", "PULLED", "Base", "Names", "base_image", "import_file", "locked", "present_base"]
 
@@ -148,8 +148,8 @@ def _made(client: Client, host: Mapping[str, str], cache: Path, say: Say, names:
 
 def _bootstrapped(client: Client, program: str, host: Mapping[str, str], cache: Path, reference: str) -> str:
     environment = {name: value for name, value in host.items() if name == "PATH" or name.lower().endswith("_proxy")}
-    with tempfile.TemporaryDirectory(dir=cache, prefix="bootstrap-") as directory:
-        archive = Path(directory) / "root.tar"
+    with scratch(cache) as directory:
+        archive = directory / "root.tar"
         command = [
             program, "--variant=minbase", f"--include={','.join(PACKAGES)}",
             *(f"--aptopt={path}" for path in _apt_options(Path("/etc/apt/apt.conf.d"))),

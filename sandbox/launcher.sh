@@ -4,6 +4,9 @@
 # a line `0` at the end. A reply is what was asked for and then a line `MARK ...` on standard output; the mark is random
 # and, but for `run`, chosen when nothing of a command is alive any more. What a command prints goes to standard error.
 # No command ever has one of these three: its input is /dev/null and its output a pipe.
+#
+# The way to the host may damage what passes. So a reply says everything twice, repeats the request as it was read, and
+# holds the checksums of all payloads that came and went: it is for the host to compare.
 
 root=$1
 own=$2
@@ -12,7 +15,8 @@ own=$2
 umask 022
 exec 3<&0 5>&2 2>/dev/null
 mkdir -p "$HOME" /build/bin "$own/out"
-mkfifo "$own/pipe"
+mkfifo "$own/pipe" "$own/kept" "$own/passed" "$own/sums"
+[ ! -p "$own/sums" ] || exec 7<>"$own/sums"
 code=125
 # So that what a command prints is passed on as it comes; without it, `head` keeps some kilobytes back.
 unbuffered=
@@ -25,17 +29,41 @@ receive() {
 }
 
 reply() {
-    printf '\n%s %s\n' "$mark" "$*"
+    printf '\n%s %s = %s = %s\n' "$mark" "$*" "$verb $first $second" "$*"
+}
+
+# Begins to take the checksums of files, and of what goes through the pipe `passed`, which is the last of them.
+digest() {
+    sha1sum "$@" "$own/passed" >&7 3<&- 5>&- &
+    digester=$!
+}
+
+# Sets `sum` to the next checksum, once there is one.
+next_sum() {
+    read -r sum _ <&7
+}
+
+# Sets `sums` to that many checksums, which are all that are left. Without them nothing can be vouched for any more.
+sums() {
+    wait "$digester" || exit 125
+    sums=
+    while [ "$1" -gt 0 ]; do
+        next_sum
+        sums="$sums $sum"
+        set -- $(($1 - 1))
+    done
 }
 
 missing() {
     empty=/dev/null
-    find "$own/pipe" -printf '%y %m %s %C@ %i\t%P\0' >$empty || printf ' find'
+    find "$own/pipe" -printf '%y %m %s %C@ %i\t%P\0' -fprintf $empty %P >$empty || printf ' find'
     tar -c --format=gnu --hard-dereference --no-recursion --null --verbatim-files-from -T $empty -f - >$empty || printf ' tar'
     xargs -0 -r rmdir -p --ignore-fail-on-non-empty -- <$empty || printf ' xargs'
     [ "$(printf abc | dd bs=2 count=1 iflag=fullblock status=none)" = ab ] || printf ' dd'
     [ "$(printf abc | head -c 1)" = a ] || printf ' head'
     [ "$(printf abc | tail -c 1)" = c ] || printf ' tail'
+    [ "$(printf abc | tee $empty)" = abc ] || printf ' tee'
+    case $(printf abc | sha1sum) in a9993e36*9cd0d89d*) ;; *) printf ' sha1sum' ;; esac
     [ -p "$own/pipe" ] || printf ' mkfifo'
 }
 
@@ -56,18 +84,36 @@ facts() {
 }
 
 unpack() {
+    receive >"$own/gone"
+    receive >"$own/emptied"
+    digest "$own/gone" "$own/emptied"
     : >"$own/error"
-    if [ "$first" -gt 0 ]; then
-        (cd "$root" && receive | xargs -0 -r rm -f -- >"$own/error" 2>&1) || failed=1
-        (cd "$root" && receive | xargs -0 -r rmdir -p --ignore-fail-on-non-empty --)
+    if [ -s "$own/gone" ]; then
+        (cd "$root" && xargs -0 -r rm -f -- <"$own/gone" >"$own/error" 2>&1) || failed=1
+        (cd "$root" && xargs -0 -r rmdir -p --ignore-fail-on-non-empty -- <"$own/emptied")
     fi
     # A failed tar leaves its input unread, and what is left of it is no request.
-    receive | {
+    receive | tee "$own/passed" | {
         tar -x -m -f - -C "$root" >>"$own/error" 2>&1
         status=$?
-        cat >/dev/null
+        [ $status -eq 0 ] || cat >/dev/null
         exit $status
     } || failed=1
+    sums 3
+}
+
+# Makes the directory for collected files an empty one, in as few processes as that takes.
+clear_out() {
+    if [ ! -L "$own/out" ] && [ -d "$own/out" ] && [ -r "$own/out" ] && [ -w "$own/out" ] && [ -x "$own/out" ]; then
+        set --
+        for each in "$own/out"/* "$own/out"/.[!.]* "$own/out"/..?*; do
+            [ ! -e "$each" ] && [ ! -L "$each" ] || set -- "$@" "$each"
+        done
+        [ $# -gt 0 ] || return
+        rm -rf -- "$@" && return
+    fi
+    rm -rf "$own/out"
+    mkdir "$own/out"
 }
 
 # How many processes the kernel killed for want of memory.
@@ -109,8 +155,8 @@ slay() {
     kill -s CONT -- -1
 }
 
-# Ends the command when the host says so, or is gone. Any other request comes from a host that was told of an end that
-# is none.
+# Ends the command when the host says so, or is gone; the reply to `stop` is that of the command. Any other request comes
+# from a host that was told of an end that is none.
 watch() {
     read -r word _ <&3
     case $word in
@@ -118,7 +164,7 @@ watch() {
         *) kill -s KILL $$ ;;
     esac
     read -r self _ </proc/self/stat
-    known="$known$limiter $self "
+    known="$known$limiter $teller $digester $self "
     slay
 }
 
@@ -129,16 +175,24 @@ run() {
     for each in /proc/[0-9]*; do
         known="$known${each#/proc/} "
     done
-    { $unbuffered head -c "$half" && tail -c "$((half + 1))"; } <"$own/pipe" >&5 3<&- 5>&- &
+    digest "$own/command"
+    { $unbuffered head -c "$half" && tail -c "$((half + 1))"; } <"$own/pipe" >"$own/kept" 3<&- 5>&- 7>&- &
     limiter=$!
-    watch >/dev/null 5>&- &
+    tee "$own/passed" <"$own/kept" >&5 3<&- 5>&- 7>&- &
+    teller=$!
+    watch >/dev/null 5>&- 7>&- &
     watcher=$!
-    (exec sh "$own/command") </dev/null >"$own/pipe" 2>&1 3<&- 5>&-
-    code=$?
-    known="$known$limiter $watcher "
-    survivors
+    next_sum
     now
+    began=$now
+    reply started $sum
+    (exec sh "$own/command") </dev/null >"$own/pipe" 2>&1 3<&- 5>&- 7>&-
+    code=$?
+    now
+    took=$((now - began))
     end=$((now + 30))
+    known="$known$limiter $teller $digester $watcher "
+    survivors
     # Without a `sleep`: where a command has used up the processes, a shell that has to fork ends.
     while [ -n "$alive" ] && [ "$now" -lt "$end" ]; do
         survivors
@@ -149,9 +203,11 @@ run() {
     kill -s KILL $watcher
     wait $watcher
     wait $limiter
+    wait $teller
     kills
+    sums 1
     printf %s "$mark" >&5
-    reply $code $outlived $((killed - before))
+    reply $code $outlived $((killed - before)) $took $sums
 }
 
 while read -r verb mark first second; do
@@ -168,12 +224,15 @@ while read -r verb mark first second; do
         ping) reply ok ;;
         unpack)
             unpack
-            head -c 2000 "$own/error"
-            reply $failed
+            [ ! -s "$own/error" ] || head -c 2000 "$own/error"
+            reply $failed $sums
             ;;
         list)
-            find "$root" -mindepth 1 ! -type d -printf '%y %m %s %C@ %i\t%P\0' || failed=1
-            reply $failed
+            digest
+            form='%y %m %s %C@ %i\t%P\0'
+            find "$root" -mindepth 1 ! -type d -printf "$form" -fprintf "$own/passed" "$form" || failed=1
+            sums 1
+            reply $failed $sums
             ;;
         mend)
             find "$root" -mindepth 1 -type d ! -perm -700 -exec chmod u+rwx {} \;
@@ -182,15 +241,18 @@ while read -r verb mark first second; do
             ;;
         run)
             half=$first
-            rm -rf "$own/out"
-            mkdir "$own/out"
+            clear_out
             receive >"$own/command" && [ -d "$own/out" ] && run || reply failed
             ;;
         pack)
-            receive | tar -C "$first" -c --format=gnu --hard-dereference --no-recursion --null --verbatim-files-from \
-                -T - -f - | head -c "$second"
-            reply ok
+            receive >"$own/paths"
+            digest "$own/paths"
+            tar -C "$first" -c --format=gnu --hard-dereference --no-recursion --null --verbatim-files-from \
+                -T "$own/paths" -f - | head -c "$second" | tee "$own/passed"
+            sums 2
+            reply ok $sums
             ;;
+        stop) reply idle ;;
         leave) exit $code ;;
     esac
 done

@@ -7,7 +7,6 @@ hold links to anywhere by then.
 import os
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from sandbox import (
 from sandbox.harvest import script_of, too_much
 from sandbox.listing import TICK_SECONDS, Listing, changes
 from sandbox.process import run_script
+from sandbox.scratch import make_directory, remove_directory
 
 __all__ = ["KNOWN_GAPS", "LocalSandbox"]
 
@@ -160,7 +160,7 @@ class _Place:
     """A temporary directory that holds a tree, and what belongs to it."""
 
     def __init__(self) -> None:
-        self.top = Path(tempfile.mkdtemp(prefix="greenward-local-"))
+        self.top = make_directory()
         self.root = self.top / "work"
         self.out = self.top / "out"
         for name in ("work", "out", "tmp", "home", "build/bin"):
@@ -248,11 +248,11 @@ class _Place:
         )
 
     def empty_out(self) -> None:
-        _remove(self.out)
+        remove_directory(self.out)
         self.out.mkdir()
 
     def remove(self) -> None:
-        _remove(self.top)
+        remove_directory(self.top)
 
     def _delete(self, path: str) -> None:
         """Delete a file and the directories that this leaves empty, in no directory but the tree's own."""
@@ -310,10 +310,3 @@ def _read_inside(root: Path, path: str, size: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("not a regular file")
         return file.read(size)
-
-
-def _remove(directory: Path) -> None:
-    """Remove a directory however deep it is: `shutil.rmtree` recurses."""
-    for command in (["rm", "-rf", "--"], ["chmod", "-R", "u+rwX", "--"], ["rm", "-rf", "--"]):
-        if directory.exists():
-            subprocess.run([*command, str(directory)], capture_output=True, check=False)

@@ -1,9 +1,8 @@
 """Environments without an engine: virtual environments in a directory of the host. They isolate nothing."""
 
+import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,13 +10,15 @@ from pathlib import Path
 from sandbox import Environment, Limits, Sandbox, Setup, SetupFailed
 from sandbox.hints import hint_for
 from sandbox.images import locked
+from sandbox.process import run_script
+from sandbox.scratch import scratch
 from sandbox.setup import PTH, QUIET, SECONDS, setup_key
 
 __all__ = ["LocalEngine"]
 
 PASSED = ("HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables of the host that a setup sees beside those of pip and the proxies."""
-LOG_CHARACTERS = 64 * 1024
+LOG_BYTES = 64 * 1024
 
 
 class LocalEngine:
@@ -58,30 +59,31 @@ class LocalEngine:
 
     def _make(self, setup: Setup, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
-        self._run([sys.executable, "-m", "venv", str(directory)], self._cache, {})
-        site = next(directory.glob("lib/python*/site-packages"))
-        (site / "greenward.pth").write_text(PTH)
-        with tempfile.TemporaryDirectory(prefix="greenward-setup-") as room:
+        with scratch() as room:
+            self._run(room, shlex.join([sys.executable, "-m", "venv", str(directory)]), {})
+            site = next(directory.glob("lib/python*/site-packages"))
+            (site / "greenward.pth").write_text(PTH)
+            files = room / "files"
+            files.mkdir()
             for name, data in setup.files.items():
-                path = Path(room) / name
+                path = files / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             variables = {"VIRTUAL_ENV": str(directory), "PATH": f"{directory}/bin:{self._host.get('PATH', '')}"}
-            self._run(["sh", "-e", "-c", setup.script], Path(room), variables)
+            self._run(room, f"cd files\n{setup.script}", variables)
 
-    def _run(self, command: list[str], directory: Path, variables: Mapping[str, str]) -> None:
+    def _run(self, room: Path, text: str, variables: Mapping[str, str]) -> None:
         passed = {
             name: value
             for name, value in self._host.items()
             if name in PASSED or name == "PATH" or name.startswith("PIP_") or name.lower().endswith("_proxy")
         }
-        try:
-            done = subprocess.run(
-                command, cwd=directory, env={**passed, **QUIET, **variables}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=self._seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise SetupFailed(f"the setup took more than {self._seconds:.0f} s, and was stopped") from error
-        if done.returncode:
-            log = done.stdout.decode(errors="replace")[-LOG_CHARACTERS:]
-            raise SetupFailed(f"the setup ended with exit code {done.returncode}", log=log, hint=hint_for(log))
+        script = room / "script"
+        script.write_text(f"set -e\n{text}\n")
+        environment = {**passed, **QUIET, **variables}
+        ended = run_script(script, environment, timeout=self._seconds, output_bytes=2 * LOG_BYTES)
+        log = ended.output[-LOG_BYTES:].decode(errors="replace")
+        if ended.timed_out:
+            raise SetupFailed(f"the setup took more than {self._seconds:.0f} s, and was stopped", log=log)
+        if ended.exit_code:
+            raise SetupFailed(f"the setup ended with exit code {ended.exit_code}", log=log, hint=hint_for(log))

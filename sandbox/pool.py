@@ -11,13 +11,11 @@ from threading import Condition, Thread
 
 from sandbox import SandboxError
 from sandbox.container import Container
-from sandbox.stream import Deadline
 
 __all__ = ["LIFETIME", "Pool"]
 
 LIFETIME = 6 * 3600.0
 """Seconds after which a container ends by itself, should its owner be gone."""
-ANSWER_SECONDS = 10.0
 
 
 class Pool:
@@ -49,7 +47,7 @@ class Pool:
         """
         while (found := self._next()) is not None:
             began, container = found
-            if time.monotonic() - began + seconds < LIFETIME and _answers(container):
+            if time.monotonic() - began + seconds < LIFETIME and container.answers():
                 return container
             self.remove(container)
         return self._start()
@@ -108,12 +106,3 @@ class Pool:
         thread = Thread(target=work, name="containers", daemon=True)
         self._threads.append(thread)
         thread.start()
-
-
-def _answers(container: Container) -> bool:
-    """Whether it has not died while it waited."""
-    try:
-        container.channel.ping(Deadline(ANSWER_SECONDS))
-    except SandboxError:
-        return False
-    return True

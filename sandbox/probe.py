@@ -11,8 +11,9 @@ from pathlib import Path
 from sandbox import MIB, Limits, SandboxLost, SandboxUnavailable
 from sandbox.channel import Channel
 from sandbox.engine import Client, ContainerSpec
-from sandbox.hardening import OWN, ROOT, Owner, check_inspected, harden
+from sandbox.hardening import OWN, ROOT, check_inspected, harden
 from sandbox.output import HeadTail
+from sandbox.owner import Owner
 
 __all__ = ["LIMITS", "Probe", "Probed", "last_line", "probe_container", "probes", "unchecked"]
 
@@ -78,7 +79,7 @@ def unchecked(client: Client, spec: ContainerSpec) -> Iterator[tuple[str, Channe
     """A started container, whatever of `spec` is in force: its id, and its launcher's channel."""
     container = client.create(spec)
     try:
-        channel = Channel(client.attach(container))
+        channel = Channel(client.attach(container), client.patience)
         try:
             client.start(container)
             yield container, channel
@@ -95,7 +96,7 @@ def last_line(channel: Channel, script: str) -> str:
         SandboxLost: the container died under it.
     """
     kept = HeadTail(MIB)
-    ran = channel.run(script + "\n", kept, SECONDS)
+    ran = channel.run(script + "\n", kept, SECONDS, channel.close)
     if ran.code is None:
         return f"no end within {SECONDS:.0f} s"
     return kept.kept().decode(errors="replace").strip().rpartition("\n")[2]

@@ -1,4 +1,8 @@
-"""A shell script as a subprocess: in a session of its own, with a deadline, its output kept in part."""
+"""A shell script as a subprocess: in a session of its own, with a deadline, its output kept in part.
+
+Its process group does not outlive this process, however that ends: a guard in another session waits for the end of its
+input, which nobody but this process holds open, and kills the group then. The script begins once the guard is there.
+"""
 
 import contextlib
 import os
@@ -23,6 +27,8 @@ POLL_SECONDS = 0.01
 END_SECONDS = 5.0
 """What a killed process has for going away."""
 PROC = Path("/proc")
+HELD = 'read -r begin || exit; exec sh "$1" </dev/null'
+GUARD = 'read -r end; kill -s KILL -- "-$1"'
 
 
 def run_script(
@@ -37,13 +43,18 @@ def run_script(
     kept = HeadTail(output_bytes, hear)
     began = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
+    guard: subprocess.Popen[bytes] | None = None
     try:
         with _uninterrupted():
             process = _started(script, environment)
+            guard = _guarding(process)
+            _begin(process)
         timed_out, outlived = _follow(process, kept, Deadline(timeout))
     finally:
         if process is not None:
             _end(process)
+        if guard is not None:
+            _end_guard(guard)
     code = process.returncode
     return ExecResult(
         exit_code=TIMED_OUT if timed_out else code if code >= 0 else 128 - code,
@@ -56,16 +67,45 @@ def run_script(
 
 
 def _started(script: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """The process that is to run the script, once it is told to begin."""
     return subprocess.Popen(
-        ["sh", str(script)],
+        ["sh", "-c", HELD, "sh", str(script)],
         env=dict(environment),
         cwd=script.parent,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         bufsize=0,
     )
+
+
+def _guarding(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """The guard of a process that leads a group."""
+    return subprocess.Popen(
+        ["sh", "-c", GUARD, "sh", str(process.pid)],
+        env={"PATH": os.defpath},
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _begin(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):  # it is gone already, as its end will tell
+            process.stdin.write(b"\n")
+        process.stdin.close()
+
+
+def _end_guard(guard: subprocess.Popen[bytes]) -> None:
+    """End a guard before it sees the end of its input: the group's number may be another's by then."""
+    guard.kill()
+    guard.wait()
+    if guard.stdin:
+        guard.stdin.close()
 
 
 @contextlib.contextmanager
@@ -94,8 +134,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill what still lives of a process, and let go of it."""
     if process.returncode is None:
         _kill_group(process)
-    if process.stdout:
-        process.stdout.close()
+    for each in (process.stdin, process.stdout):
+        if each:
+            each.close()
     grace = Deadline(END_SECONDS)
     while process.poll() is None and grace.left() > 0:
         time.sleep(POLL_SECONDS)

@@ -25,6 +25,8 @@ class EngineInfo:
     rootless: bool
     root: str
     """Where it keeps images, as a path on its own machine."""
+    now: float = 0.0
+    """Seconds since the epoch, by its clock; 0 where it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Image:
     environment: Mapping[str, str]
     labels: Mapping[str, str]
     volumes: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    """The checksums of their tars; empty where the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

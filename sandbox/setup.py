@@ -3,11 +3,15 @@
 A setup runs in a container of its own that is committed as an image when it ends well. All that the setup needs and
 the image must not keep (proxies, package indexes and their credentials, certificates, the manifests) comes in as a
 tar on standard input and stays in a tmpfs and in the process' variables: it is in no layer, configuration or history.
+
+An image that was made of anything else than what was sent would be found again and again. So the setup begins only if
+the room has its checksum, it ends well only if its last line is heard, and what was committed is looked at.
 """
 
 import hashlib
 import io
 import re
+import secrets
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +19,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, SandboxUnavailable, Setup, SetupFailed
+from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, Setup, SetupFailed
 from sandbox.engine import Client, ContainerSpec, ContainerState
-from sandbox.hardening import Owner
+from sandbox.hardening import LIFETIME_LABEL
 from sandbox.hints import hint_for
 from sandbox.host import HostSettings, host_settings
 from sandbox.images import Base, base_image, locked
-from sandbox.stream import Deadline, DeadlinePassed, Stream
+from sandbox.owner import Owner
+from sandbox.reply import checksum
+from sandbox.stream import Deadline, DeadlinePassed, Stream, StreamEnded
 
 if TYPE_CHECKING:
     from sandbox.docker import DockerSandbox
@@ -38,7 +44,13 @@ PIDS = 4096
 ROOM = "/run/greenward"
 PREFIX = "/opt/greenward"
 BUILT = "/build"
-BOOT = f"tar -xf - -C {ROOM} && exec sh {ROOM}/main.sh </dev/null 2>&1"
+DAMAGED = 86
+"""The exit code for a room that is not as it was sent; nothing is printed before it."""
+BOOT = f"""\
+head -c "$1" >{ROOM}/room.tar
+! command -v sha1sum >/dev/null || [ "$(sha1sum <{ROOM}/room.tar)" = "$2  -" ] || exit {DAMAGED}
+tar -xf {ROOM}/room.tar -C {ROOM} && rm {ROOM}/room.tar && exec sh {ROOM}/main.sh </dev/null 2>&1
+"""
 QUIET = {
     "PIP_NO_INPUT": "1",
     "PIP_NO_CACHE_DIR": "1",
@@ -138,36 +150,53 @@ class DockerEngine:
 
     def _made(self, setup: Setup, base: Base, key: str, say: Say) -> str:
         say("setting up the environment (once for these requirements)")
-        settings = host_settings(self._host)
-        room = _room(setup, settings)
-        with self._container(base.id, key) as (container, stream):
-            log = _Log(settings, say)
-            ended = self._run(container, stream, room, log)
-            if ended is None:
-                message = f"the setup took more than {self._seconds:.0f} s, and was stopped"
-                raise SetupFailed(message, log=log.text(), hint="`--setup` names another command")
-            if ended.exit_code:
-                text = log.text()
-                raise SetupFailed(f"the setup ended with exit code {ended.exit_code}", log=text, hint=hint_for(text))
-            path = f"{PREFIX}/bin:{BUILT}/bin:{self._path(base.id)}"
-            return self._client.commit(
-                container,
-                reference=_reference(key),
-                changes=[
-                    f"ENV PATH={path} VIRTUAL_ENV={PREFIX}",
-                    NEUTRAL,
-                    'CMD ["sh"]',
-                    f'LABEL {LABEL}={key} greenward.owner="" greenward.boot=""',
-                ],
-            )
+        settings, end = host_settings(self._host), secrets.token_hex(16)
+        room, path = _room(setup, settings, end), f"{PREFIX}/bin:{BUILT}/bin:{self._path(base.id)}"
+        with self._container(_spec(base.id, key, self._seconds + MARGIN, room)) as (container, stream):
+            log = _Log(settings, say, end)
+            self._check(self._run(container, stream, room, log), log)
+            return self._committed(container, key, path)
+
+    def _check(self, ended: ContainerState | None, log: "_Log") -> None:
+        """Raise what a setup that ended like this came to, unless it ended well."""
+        text = log.text()
+        if ended is None and log.complete:
+            raise SandboxLost("the end of the setup was told too late")
+        if ended is None:
+            message = f"the setup took more than {self._seconds:.0f} s, and was stopped"
+            raise SetupFailed(message, log=text, hint="`--setup` names another command")
+        if ended.exit_code == DAMAGED and not text:
+            raise SandboxLost("what the setup was given was damaged on its way")
+        if log.complete == bool(ended.exit_code):
+            raise SandboxLost(f"how the setup ended is not clear: exit code {ended.exit_code}")
+        if ended.exit_code:
+            raise SetupFailed(f"the setup ended with exit code {ended.exit_code}", log=text, hint=hint_for(text))
+
+    def _committed(self, container: str, key: str, path: str) -> str:
+        """The id of the image that the container was made into."""
+        variables = {"PATH": path, "VIRTUAL_ENV": PREFIX}
+        no_longer = (*Owner.current().labels(), LIFETIME_LABEL)
+        changes = [
+            f"ENV {' '.join(f'{name}={value}' for name, value in variables.items())}",
+            NEUTRAL,
+            'CMD ["sh"]',
+            f"LABEL {LABEL}={key} {' '.join(f'{label}=' for label in no_longer)}",
+        ]
+        reference = _reference(key)
+        image = self._client.image(self._client.commit(container, reference=reference, changes=changes))
+        if image is None or image.labels.get(LABEL) != key or not variables.items() <= image.environment.items():
+            with suppress(SandboxError):
+                self._client.remove_image(reference)
+            raise SandboxLost("the engine made another image of the setup than it was asked for")
+        return image.id
 
     def _path(self, image: str) -> str:
         found = self._client.image(image)
         return found.environment.get("PATH", DEFAULT_PATH) if found else DEFAULT_PATH
 
     @contextmanager
-    def _container(self, image: str, key: str) -> Iterator[tuple[str, Stream]]:
-        container = self._client.create(_spec(image, key, self._seconds + MARGIN))
+    def _container(self, spec: ContainerSpec) -> Iterator[tuple[str, Stream]]:
+        container = self._client.create(spec)
         try:
             stream = self._client.attach(container)
             try:
@@ -187,15 +216,33 @@ class DockerEngine:
             while True:
                 log.add(stream.receive(deadline)[1])
         except DeadlinePassed:
+            self._client.kill(container)
+            self._hear_out(stream, log)
             return None
-        except SandboxLost as error:
+        except StreamEnded as error:
+            grace = Deadline(self._client.patience.end)
             state = self._client.state(container)
-            while state.exit_code is None and state.status == "running" and deadline.left():
+            while state.exit_code is None and grace.left():
                 time.sleep(0.05)
                 state = self._client.state(container)
             if state.exit_code is None:
-                raise SandboxUnavailable("the connection to the setup's container was cut") from error
+                raise SandboxLost("the connection to the setup's container was cut") from error
             return state
+
+    def _hear_out(self, stream: Stream, log: "_Log") -> None:
+        """Take in what is left of a setup that was stopped, up to its end.
+
+        Raises:
+            SandboxLost: there is no end to be heard, so there may have been one before.
+        """
+        grace = Deadline(self._client.patience.end)
+        try:
+            while True:
+                log.add(stream.receive(grace)[1])
+        except DeadlinePassed:
+            raise SandboxLost("nothing is heard of the setup's container, not even its end") from None
+        except StreamEnded:
+            return
 
 
 def setup_key(setup: Setup, base: str) -> str:
@@ -212,9 +259,12 @@ def setup_key(setup: Setup, base: str) -> str:
 class _Log:
     """The end of what a setup prints, without credentials; complete lines are passed on as they come."""
 
-    def __init__(self, settings: HostSettings, say: Say) -> None:
+    def __init__(self, settings: HostSettings, say: Say, end: str) -> None:
+        self.complete = False
+        """Whether the line `end` was heard, which is printed when all is done."""
         self._settings = settings
         self._say = say
+        self._end = end
         self._kept = ""
         self._line = b""
 
@@ -231,14 +281,18 @@ class _Log:
 
     def _keep(self, line: bytes) -> None:
         text = self._settings.redacted(line.decode(errors="replace").rstrip())
+        if text == self._end:
+            self.complete = True
+            return
         self._kept = (self._kept + text + "\n")[-LOG_BYTES:]
         if text:
             self._say(text)
 
 
-def _room(setup: Setup, settings: HostSettings) -> bytes:
-    """A tar of all that the setup's container is given."""
-    variables = "".join(f"export {name}={value}\n" for name, value in QUIET.items()) + settings.exports()
+def _room(setup: Setup, settings: HostSettings, end: str) -> bytes:
+    """A tar of all that the setup's container is given; `end` is what it says at its end."""
+    variables = f"end={end}\n"
+    variables += "".join(f"export {name}={value}\n" for name, value in QUIET.items()) + settings.exports()
     variables += f"venv_options={'--system-site-packages' if setup.image else ''}\n"
     files = {"main.sh": MAIN.read_bytes(), "setup.sh": setup.script.encode(), "greenward.pth": PTH.encode()}
     if settings.authorities:
@@ -260,22 +314,22 @@ def _room(setup: Setup, settings: HostSettings) -> bytes:
     return buffer.getvalue()
 
 
-def _spec(image: str, key: str, seconds: float) -> ContainerSpec:
+def _spec(image: str, key: str, seconds: float, room: bytes) -> ContainerSpec:
     """A container with a network, and with what package managers need; it sees nothing of the host's files.
 
     It ends by itself after `seconds`, and is found as an orphan, should its owner be gone.
     """
-    owner = Owner.current()
+    owner, arguments = Owner.current(), (str(len(room)), checksum(room).hexdigest())
     return ContainerSpec(
         image=image,
-        entrypoint=("timeout", "-s", "KILL", f"{seconds:.0f}", "sh", "-c", BOOT),
+        entrypoint=("timeout", "-s", "KILL", f"{seconds:.0f}", "sh", "-c", BOOT, "sh", *arguments),
         environment={},
         removed_environment=(),
         user="0:0",
         working_directory="/",
         hostname="setup",
-        labels={LABEL: key, "greenward.owner": str(owner.pid), "greenward.boot": owner.boot},
-        tmpfs={ROOM: "size=64m,mode=0700"},
+        labels={LABEL: key, **owner.labels(), LIFETIME_LABEL: f"{seconds:.0f}"},
+        tmpfs={ROOM: "size=128m,mode=0700"},
         network="default",
         memory=0,
         memory_and_swap=0,

@@ -25,3 +25,4 @@ sh -e "$room/setup.sh"
 cd /
 rm -rf /root/.cache /tmp/* /var/tmp/* /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
 [ ! -d "$prefix" ] || chmod -R a+rX "$prefix"
+printf '\n%s\n' "$end"

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from sandbox import SandboxLost
 
-__all__ = ["ERROR", "OUTPUT", "Deadline", "DeadlinePassed", "Stream"]
+__all__ = ["ERROR", "OUTPUT", "Deadline", "DeadlinePassed", "Stream", "StreamEnded"]
 
 OUTPUT = 1
 ERROR = 2
-HEADER = struct.Struct(">BxxxL")
+HEADER = struct.Struct(">B3sL")
+NOTHING = bytes(3)
 FRAME_BYTES = 16 * 1024 * 1024
 
 
@@ -32,6 +33,10 @@ class DeadlinePassed(SandboxLost):
 
     def __init__(self) -> None:
         super().__init__("the container does not answer")
+
+
+class StreamEnded(SandboxLost):
+    """The process ended, and all was heard that came before."""
 
 
 class Socket(Protocol):
@@ -68,13 +73,14 @@ class Stream:
 
         Raises:
             DeadlinePassed: nothing came in time.
-            SandboxLost: the process ended or the connection is cut.
+            StreamEnded: the process ended.
+            SandboxLost: the connection is cut, or what comes are no frames, or not all of one.
         """
         while self._left == 0:
             self._need(HEADER.size, deadline)
-            self._kind, self._left = HEADER.unpack(self._pending[: HEADER.size])
+            self._kind, nothing, self._left = HEADER.unpack(self._pending[: HEADER.size])
             del self._pending[: HEADER.size]
-            if self._kind not in (OUTPUT, ERROR) or self._left > FRAME_BYTES:
+            if self._kind not in (OUTPUT, ERROR) or nothing != NOTHING or self._left > FRAME_BYTES:
                 raise SandboxLost("the engine's stream is out of step")
         if not self._pending:
             self._fill(deadline)
@@ -96,8 +102,10 @@ class Stream:
     def _fill(self, deadline: Deadline) -> None:
         with self._mapped(deadline):
             piece = self._socket.recv(65536)
+        if not piece and (self._left or self._pending):
+            raise SandboxLost("the connection to the container ended in the middle of a frame")
         if not piece:
-            raise SandboxLost("the connection to the container ended")
+            raise StreamEnded("the connection to the container ended")
         self._pending += piece
 
     @contextlib.contextmanager

@@ -30,7 +30,7 @@ from agent.watching import Silent
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 PRICES = Prices(input=0.5, cached=0.125, output=2.0)
-USAGE = Usage(prompt=100, cached=20, completion=10)
+USAGE = Usage(prompt=100, cached=20, completion=40)
 TOOLS = (ToolSpec(name="edit", description="Leave a tree.", parameters={"type": "object"}),)
 
 

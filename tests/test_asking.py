@@ -76,6 +76,17 @@ def test_what_the_client_had_to_change_is_written_down():
     assert event.note == "1 tool call dropped"
 
 
+def test_usage_that_is_not_believed_is_written_down_with_the_reason():
+    lie = Usage(prompt=9_000, completion=40)
+    reserved, event = Bench([replace(turn(text="Hm.", usage=lie), note="1 tool call dropped")]).asker.ask(ready())
+    most = reserved.tokens - reserved.max_tokens
+    assert event.usage == lie
+    assert event.note == (
+        f"1 tool call dropped; the usage is not believed: a prompt of at most {most} tokens cannot be one of 9,000"
+    )
+    assert folded(started(), reserved, event).spent.dollars == reserved.dollars
+
+
 def test_what_goes_out_is_reserved_for_and_its_form_written_down():
     longer = Message(role="user", content="x" * 5_000)
     bench = Bench([turn(text="Hm.")], rendered=lambda r: Rendered(request=replace(r, messages=(longer,)), form="text"))

@@ -13,9 +13,10 @@ from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.ledger import reserve
 from agent.loop import run
-from agent.messages import Message, ToolCall, Usage
+from agent.messages import Message, ToolCall
 from agent.models import ModelError, Request
 from agent.state import Due, due
+from agent.task import Limits
 from tests.kits import (
     PLAN,
     TESTS,
@@ -234,9 +235,9 @@ def test_a_second_overflow_in_a_row_is_the_end(tmp_path):
 
 def test_room_is_made_before_the_context_is_full_and_the_prefix_is_broken_seldom(tmp_path):
     world = World(reports={"base": RED, "good": GREEN}, answers={"look": f"file\n{LONG}"})
-    outcomes = [turn(PLAN), *[turn(call("look", at=str(n)), usage=Usage(prompt=1, completion=1)) for n in range(40)]]
+    outcomes = [turn(PLAN, usage=None), *[turn(call("look", at=str(n)), usage=None) for n in range(40)]]
     model = QueuedModel([*outcomes, turn(edit("good"), TESTS)])
-    state, events = driven(tmp_path / "j", world, model, started(context=24_000))
+    state, events = driven(tmp_path / "j", world, model, started(context=24_000, limits=Limits(dollars=9.0)))
 
     assert state.outcome is Outcome.PASSED
     compactions = [event for event in events if isinstance(event, e.Compacted)]

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import os
-import subprocess
 import uuid
 
 import pytest
@@ -13,16 +12,15 @@ from agent.doctor.engine import (
     check_disk,
     check_engine,
     check_image,
-    check_leftovers,
     check_limits,
     of_engine,
     of_limits,
 )
 from agent.doctor.examining import Check, examine
+from agent.doctor.leftovers import check_containers
 from sandbox.engine import EngineInfo, connect
-from sandbox.hardening import Owner, harden
 from sandbox.images import Names
-from sandbox.probe import LIMITS, Probed
+from sandbox.probe import Probed
 from tests.sandbox.test_images import NO_REGISTRY, filesystem, host_with, mmdebstrap  # noqa: F401  (a fixture)
 from tests.test_doctor import HOST, context, verdict
 
@@ -61,7 +59,7 @@ def test_the_engine_that_answers_is_named():
 
 def test_without_an_engine_that_is_the_one_problem(tmp_path):
     nowhere = context(environ={**HOST, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
-    looks = [check_engine, check_image, check_limits, check_disk, check_leftovers]
+    looks = [check_engine, check_image, check_limits, check_disk, check_containers]
     rows = examine(nowhere, tuple(Check(name=str(look), look=look) for look in looks)).rows
     assert [verdict(row.finding) for row in rows] == [("problem", 4), *[("skipped", 0)] * 4]
     assert "is the engine running" in rows[0].finding.hint
@@ -158,22 +156,3 @@ def test_the_disk_is_measured_where_containers_are(names):
     for found in (inside, outside):
         assert found.verdict is not Verdict.SKIPPED
         assert " GiB free" in found.found
-
-
-@pytest.mark.docker
-def test_containers_of_processes_that_are_gone_are_counted(client):
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    base = client.image(check_image(context()).found.partition(" ")[0])
-    owner = dataclasses.replace(Owner.current(), pid=gone.pid)
-
-    def seen():
-        """Another process at work on this machine may remove it before it is counted."""
-        container = client.create(harden(base, LIMITS, run_id="left", owner=owner, seconds=1))
-        try:
-            return check_leftovers(context())
-        finally:
-            client.remove(container)
-
-    assert any(found.verdict is Verdict.WARNING and "of processes that are gone" in found.found
-               for found in (seen() for _ in range(5)))  # fmt: skip

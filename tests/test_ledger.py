@@ -129,6 +129,7 @@ def test_an_unchanged_prefix_is_bounded_by_what_was_billed_for_it():
         tokens=37 + rest + 2048,
         max_tokens=2048,
         estimate=estimate(request),
+        least=8,
     )
 
 
@@ -258,18 +259,18 @@ def test_a_free_model_is_bounded_by_tokens_and_context_alone():
     state = folded(started(prices=Prices(input=0.0, cached=0.0, output=0.0)), said(USER))
     request = request_of(state)
     assert reserve(state, request) == e.CallReserved(
-        dollars=0.0, tokens=bound_of(state) + 2048, max_tokens=2048, estimate=estimate(request)
+        dollars=0.0, tokens=bound_of(state) + 2048, max_tokens=2048, estimate=estimate(request), least=1
     )
 
 
 def test_what_the_provider_counts_puts_the_estimate_right():
     first = folded(started(context=10_000), said(USER))
     reserved = reserve(first, request_of(first))
-    counted = Usage(prompt=3 * reserved.estimate, cached=0, completion=1)
+    counted = Usage(prompt=2 * reserved.estimate, cached=0, completion=1)
     state = folded(started(context=10_000), said(USER), reserved, replied(counted, content="so"), said(USER))
 
-    assert state.density == 3.0
-    room = 10_000 - 3 * estimate(request_of(state)) - 1024
+    assert state.density == 2.0
+    room = 10_000 - 2 * estimate(request_of(state)) - 1024
     assert reserve(state, replace(request_of(state), max_tokens=9_000)).max_tokens == room
 
 
@@ -279,6 +280,15 @@ def test_a_cache_that_costs_more_than_fresh_tokens_is_reserved_at_its_price():
     reserved = reserve(state, request_of(state))
     assert isinstance(reserved, e.CallReserved)
     assert reserved.dollars == pytest.approx(bound_of(state) * 3.0 / 1e6)
+
+
+def test_a_cache_that_costs_more_is_booked_at_its_price_though_nothing_is_told_of_it():
+    prices = Prices(input=1.0, cached=3.0, output=0.0)
+    state = folded(started(prices=prices), said(USER))
+    reserved = reserve(state, request_of(state))
+    told = replied(Usage(prompt=100, cached=0, completion=10))
+    spent = folded(started(prices=prices), said(USER), reserved, told).spent
+    assert spent.dollars == pytest.approx(100 * 3.0 / 1e6)
 
 
 def test_more_cached_tokens_than_tokens_are_never_paid_back():

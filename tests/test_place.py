@@ -8,7 +8,7 @@ import pytest
 import sandbox
 from agent.live import Line, Said, Working
 from agent.place import HEADLINES, setup_notices
-from sandbox import Command, Limits, SandboxLost
+from sandbox import Command, EngineGone, Limits, SandboxLost
 from sandbox.local import LocalSandbox
 from tests.lab import BIN, DyingEngine, HereEngine
 
@@ -110,6 +110,33 @@ def test_a_sandbox_that_dies_a_third_time_is_given_up(lab):
         at.place.execute(at.state, at.state.base, Command(script="true"))
 
     assert at.engine.deaths == 0
+
+
+class GoneEngine(HereEngine):
+    """Does not answer."""
+
+    def prepare(self, setup, say):
+        self.prepared.append(setup)
+        raise EngineGone("cannot look at the image: refused", hint="is it running?")
+
+
+@pytest.mark.parametrize("asked", ["prepare", "execute", "execute_fresh"])
+def test_an_engine_that_does_not_answer_is_waited_for_twice_and_then_the_run_can_be_resumed(lab, asked):
+    at = lab(FILES, engine=GoneEngine())
+    at.place.sleep = (waited := []).append
+    command = () if asked == "prepare" else (Command(script="true"),)
+    with pytest.raises(EngineGone) as caught:
+        getattr(at.place, asked)(at.state, at.state.base, *command)
+
+    assert (len(at.engine.prepared), waited) == (3, [1.0, 4.0])
+    assert caught.value.hint == "is it running?; then `greenward resume r1` goes on: nothing is lost"
+
+
+def test_a_place_that_cannot_be_made_ready_ahead_costs_nothing_that_is_known(lab):
+    at = lab(FILES, engine=GoneEngine())
+    at.place.expect(at.state, at.state.base)
+
+    assert len(at.engine.prepared) == 1
 
 
 def test_nothing_is_isolated_before_something_ran(lab):

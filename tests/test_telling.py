@@ -20,7 +20,7 @@ from tests.kits import EPOCH, PLANNED, PREPARED, committed, report, returned, st
 from tests.test_progress import hostile_run
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
-RESERVED = e.CallReserved(dollars=0.25, tokens=900, max_tokens=400)
+RESERVED = e.CallReserved(dollars=0.25, tokens=1_900, max_tokens=700)
 USAGE = Usage(prompt=1_000, cached=0, completion=500)
 COST = 0.0015
 """Of `USAGE`, in dollars."""

@@ -3,8 +3,6 @@
 import os
 import shlex
 import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +10,7 @@ import typer
 from agent.cli.application import console
 from agent.errors import UsageProblem
 from agent.text import sanitise
+from sandbox.scratch import scratch
 
 if TYPE_CHECKING:
     from agent.state import RunState
@@ -61,8 +60,8 @@ def _asked(question: str) -> str:
 def _edited(text: str) -> str:
     """`text` as the person's editor left it."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or FALLBACK
-    with tempfile.TemporaryDirectory(prefix="greenward-") as directory:
-        path = Path(directory) / "plan.toml"
+    with scratch() as directory:
+        path = directory / "plan.toml"
         path.write_text(text, "utf-8")
         try:
             done = subprocess.run([*shlex.split(editor), str(path)], check=False)

@@ -31,9 +31,11 @@ COMMANDS = {name: PROJECT[name] for name in ("test", "setup", "build", "cwd")}
 @with_options({"cwd": PROJECT["cwd"]}, PROVIDER, PLACE)
 def doctor(
     options: Flags,
+    *,
     repo: Here = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no server.")] = False,
     prepare: Annotated[bool, typer.Option("--prepare", help="Make the base image, if it is not there.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what killed runs left behind.")] = False,
     json: AsJson = False,
 ) -> None:
     """Check whether this machine has what a run takes.
@@ -56,6 +58,7 @@ def doctor(
         cwd=str(options["cwd"]),
         offline=offline,
         prepare=prepare,
+        prune=prune,
         say=console.tell,
     )
     report = examine(context)

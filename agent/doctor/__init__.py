@@ -1,6 +1,6 @@
 """Whether this machine has what a run takes, check by check: what was found, and what to do where it does not do.
 
-A check is a function of the `Context` that returns a `Finding`. It changes nothing that it looks at.
+A check is a function of the `Context` that returns a `Finding`. It changes nothing that it was not told to change.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +85,8 @@ class Context:
     """Ask no server."""
     prepare: bool = False
     """Make the base image, if it is not there."""
+    prune: bool = False
+    """Remove what earlier runs left behind."""
     say: Callable[[str], None] = lambda _: None
     """Hears of slow steps."""
     names: "Names | None" = None

@@ -9,16 +9,15 @@ from agent.config import Settings
 from agent.doctor import Context, Finding, ok, problem, skipped, warning
 from agent.doctor.machine import room, version_in
 from agent.errors import SandboxProblem
-from agent.text import number_of
 from sandbox import SandboxUnavailable
-from sandbox.container import orphans
 from sandbox.engine import Client, EngineInfo
 from sandbox.engines import cache_directory
-from sandbox.hardening import Owner, harden
+from sandbox.hardening import harden
 from sandbox.images import Base, Names, base_image, present_base
+from sandbox.owner import Owner
 from sandbox.probe import LIMITS, Probed, last_line, probe_container, unchecked
 
-__all__ = ["check_disk", "check_engine", "check_image", "check_leftovers", "check_limits", "of_engine", "of_limits"]
+__all__ = ["check_disk", "check_engine", "check_image", "check_limits", "of_engine", "of_limits", "with_engine"]
 
 SAFE = {"engine": (29, 5, 1), "runc": (1, 2, 8), "Docker Desktop": (4, 44, 3)}
 """The versions that close known ways out of containers, or into the host through the engine."""
@@ -27,7 +26,7 @@ FREE_BYTES, FREE_FILES = "df -B1 --output=avail / | tail -n 1", "df --output=iav
 Check = Callable[[Context], Finding]
 
 
-def _with_engine(look: Callable[[Context, Client, Settings], Finding]) -> Check:
+def with_engine(look: Callable[[Context, Client, Settings], Finding]) -> Check:
     """A check that is skipped where there is no engine, or none is wanted."""
 
     def check(context: Context) -> Finding:
@@ -174,15 +173,6 @@ def _look_at_disk(context: Context, client: Client, settings: Settings) -> Findi
     return room(root, int(free_text), int(files_text) if files_text.isdecimal() else None, SandboxProblem.exit_code)
 
 
-def _look_at_leftovers(_context: Context, client: Client, _settings: Settings) -> Finding:
-    """Containers of greenward whose process is gone."""
-    left = len(orphans(client, Owner.current()))
-    if left:
-        return warning(f"{number_of(left, 'container')} of processes that are gone", "the next run removes them")
-    return ok("none")
-
-
-check_image = _with_engine(_look_at_image)
-check_limits = _with_engine(_look_at_limits)
-check_disk = _with_engine(_look_at_disk)
-check_leftovers = _with_engine(_look_at_leftovers)
+check_image = with_engine(_look_at_image)
+check_limits = with_engine(_look_at_limits)
+check_disk = with_engine(_look_at_disk)

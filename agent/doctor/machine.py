@@ -4,8 +4,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
-from pathlib import Path
 
 from agent import __version__
 from agent.doctor import Context, Finding, ok, problem, skipped, warning
@@ -13,6 +11,7 @@ from agent.errors import UsageProblem
 from agent.git import Git
 from agent.repository import find
 from sandbox import MIB
+from sandbox.scratch import scratch
 
 __all__ = ["check_git", "check_python", "check_runs_disk", "check_settings", "room", "version_in"]
 
@@ -30,14 +29,14 @@ def check_python(_context: Context) -> Finding:
 
 def check_git(context: Context) -> Finding:
     """Whether git is there, new enough, and able to keep an object."""
-    with tempfile.TemporaryDirectory(prefix="greenward-") as directory:
-        place = Path(directory) / ".git"
+    with scratch() as directory:
+        place = directory / ".git"
         with Git(place, environment=context.environ) as git:
             said = git.text("version")
             if version_in(said) < OLDEST_GIT:
                 oldest = ".".join(map(str, OLDEST_GIT))
                 return problem(said, f"install git {oldest} or newer", UsageProblem.exit_code)
-            git.run("init", "--quiet", "--template=", work_tree=Path(directory))
+            git.run("init", "--quiet", "--template=", work_tree=directory)
             git.write_blobs([b"kept"])
     return ok(said.removeprefix("git version "))
 

@@ -40,6 +40,8 @@ class CallReserved:
     max_tokens: int
     estimate: int = 0
     """Tokens of the prompt by a rough count, which the usage will put right."""
+    least: int = 0
+    """As few tokens as the prompt can have: no usage that tells of fewer is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.live import Observer, Streamed, ignore
 from agent.messages import Usage
+from agent.text import least_tokens
 
 __all__ = ["REASONING_KEYS", "Accumulator", "RawCall", "Reply", "read_usage"]
 
@@ -91,8 +92,9 @@ class Accumulator:
         )
         reasoning = _joined(self._reasoning) if self._reasoned else None
         usage = read_usage(self._usage)
-        if usage and not usage.completion and (content or calls or reasoning):
-            usage = None
+        said = (content, reasoning or "", *(text for call in calls for text in (call.name, call.arguments)))
+        if usage and usage.completion < sum(map(least_tokens, said)):
+            usage = None  # what was said may not be known any more to whoever is told of it
         return Reply(
             content=content,
             reasoning=reasoning,

@@ -6,10 +6,10 @@ from typing import Any
 
 from agent.messages import Usage
 from agent.models.gateway import Gateway
-from agent.models.reply import ScriptedReply
+from agent.models.reply import ScriptedReply, Told
 from agent.models.tokens import PrefixCache, Tokenizer, count_tokens, first_tokens, prompt_units
 
-__all__ = ["DEFAULT_CAP", "Bill", "cap_of", "told_usage", "used", "within_cap"]
+__all__ = ["DEFAULT_CAP", "Bill", "after_work", "cap_of", "told_usage", "used", "within_cap"]
 
 DEFAULT_CAP = 32_768
 """Tokens of output if a request names no cap."""
@@ -53,15 +53,29 @@ def told_usage(usage: Usage, reply: ScriptedReply, body: Mapping[str, Any], gate
     """
     if not reply.usage or gateway.usage_in == "none":
         return None
-    if gateway.told == "deflated":
-        return Usage(
-            prompt=max(1, usage.prompt // 2), cached=usage.cached // 2, completion=max(1, usage.completion // 2)
-        )
-    if gateway.told == "inflated":
-        prompt = sum(tokens for _, tokens in prompt_units(body, "bytes"))
-        said = sum(count_tokens(text, "bytes") for text in _texts(reply))
-        return Usage(prompt=max(usage.prompt, prompt), completion=max(usage.completion, min(cap_of(body), said)))
-    return usage
+    told = reply.told or gateway.told
+    if told == "inflated":
+        return _inflated(usage, reply, body)
+    half = Usage(prompt=max(1, usage.prompt // 2), cached=usage.cached // 2, completion=max(1, usage.completion // 2))
+    figures: Mapping[Told, Usage] = {
+        "exact": usage,
+        "deflated": half,
+        "zero": Usage(),
+        "negative": Usage(prompt=-usage.prompt, completion=-usage.completion),
+        "excessive": Usage(prompt=100 * usage.prompt, completion=100 * usage.completion),
+        "overcached": replace(usage, cached=usage.prompt + 1),
+        "scant": Usage(prompt=1, completion=1),
+    }
+    return figures[told]
+
+
+def after_work(reply: ScriptedReply) -> bool:
+    """Whether an error, or a page in place of a reply, does not say that the request was refused before any work.
+
+    A content filter may have looked at the request, or at the reply.
+    """
+    unsure = reply.status in (200, 408, 409, 425, 499) or reply.error_type == "content_filter"
+    return unsure or reply.status >= 500
 
 
 def within_cap(reply: ScriptedReply, cap: int, tokenizer: Tokenizer) -> ScriptedReply:
@@ -80,6 +94,13 @@ def within_cap(reply: ScriptedReply, cap: int, tokenizer: Tokenizer) -> Scripted
     )
     kept = reasoning if reply.reasoning is not None else None
     return replace(reply, reasoning=kept, say=said, calls=calls, finish_reason="length")
+
+
+def _inflated(usage: Usage, reply: ScriptedReply, body: Mapping[str, Any]) -> Usage:
+    """As much as a token for each byte, and no more than the cap."""
+    prompt = sum(tokens for _, tokens in prompt_units(body, "bytes"))
+    said = sum(count_tokens(text, "bytes") for text in _texts(reply))
+    return Usage(prompt=max(usage.prompt, prompt), completion=max(usage.completion, min(cap_of(body), said)))
 
 
 def _texts(reply: ScriptedReply) -> list[str]:

@@ -59,6 +59,11 @@ class Endpoint:
             raise UsageProblem(f"unknown field for the output cap: {self.cap_field}", hint="max_completion_tokens")
 
     @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken to it; to this machine it need not be."""
+        return _split(self.base_url).scheme == "https"
+
+    @property
     def loopback(self) -> bool:
         """Whether the host is this machine."""
         host = _split(self.base_url).hostname or ""

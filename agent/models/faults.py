@@ -139,7 +139,8 @@ def _client_error(fault: Fault, status: int, said: str, message: str) -> ModelEr
     if status == 413 or (status in (400, 422) and fault.overflows):
         return _refusal("overflow", message, hint="the conversation is too long for the model's context")
     if status == 400 and _FILTERED.search(said):
-        return _refusal("filtered", message, hint="the provider's content filter refuses this request")
+        hint = "the provider's content filter refuses this request"
+        return ModelError("filtered", message, hint=hint)  # it looks at replies too: there may have been one
     if status < 400:
         return _refusal("refused", message, hint="redirects are not followed: configure the final base URL")
     return _refusal("refused", message, hint=_refused_hint(said))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import with_config
 
-from agent.models.reply import STRICT, ErrorShape
+from agent.models.reply import STRICT, ErrorShape, Told
 from agent.models.tokens import Tokenizer
 
 __all__ = ["ERROR_TYPES", "Gateway", "Refusal", "UsagePlace", "error_body", "field_refusal"]
@@ -49,10 +49,12 @@ class Gateway:
     usage_in: UsagePlace = "both"
     cached_in: Literal["usage", "details", "both", "none"] = "usage"
     """Where usage tells of the prefix cache: as `cached_tokens`, within `prompt_tokens_details`, both, or not."""
-    told: Literal["exact", "deflated", "inflated"] = "exact"
-    """What usage tells: the truth, half of it, or as much as a token for each byte."""
+    told: Told = "exact"
+    """What usage tells of replies that do not tell it otherwise."""
     bill_broken: bool = True
     """Whether a reply that was generated and did not arrive whole is billed."""
+    bill_failed: bool = False
+    """Whether errors and pages that may have come after the work are billed as the reply in whose place they came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

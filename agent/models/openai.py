@@ -5,12 +5,13 @@ is kept from it. Chunks are read and judged here, since the SDK takes a cut stre
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from types import TracebackType
@@ -18,19 +19,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agent.errors import UsageProblem
 from agent.live import Observer, Said, ignore
-from agent.models import Completion, ModelError, Rendered, Request
+from agent.models import Completion, ModelError, Rendered, Request, ToolSpec
 from agent.models.accumulate import Accumulator, Reply
 from agent.models.capabilities import Capabilities, Field, told, without_refused
 from agent.models.endpoint import Endpoint
 from agent.models.faults import Fault, error_in, excerpt, fault_from, to_error
-from agent.models.history import repaired
 from agent.models.memory import Memory
-from agent.models.schema import tools_to_wire
+from agent.models.schema import normalise, tools_to_wire
 from agent.models.sse import DONE, read_events
 from agent.models.text_protocol import as_text, with_calls
 from agent.models.text_stream import TextStream
 from agent.models.verdicts import to_completion
-from agent.models.wire import estimate_tokens, messages_to_wire
+from agent.models.wire import as_sent, estimate_tokens, messages_to_wire
 from agent.text import one_line
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ MARGIN = 1024
 """Tokens kept free of the context, since its use is only estimated."""
 LEAST_OUTPUT = 1024
 MODELS_SHOWN = 12
+MARK = 8
+"""Hexadecimal digits."""
 REMEMBERED = "the endpoint took no tools when it was last asked: they are called in text"
 
 Body = dict[str, Any]
@@ -86,10 +88,17 @@ class OpenAIModel:
         return self._known
 
     def rendered(self, request: Request) -> Rendered:
-        """What `request` comes to in the protocol that the endpoint takes."""
+        """What `request` comes to in the protocol that the endpoint takes, and all that its tokens depend on besides.
+
+        Raises:
+            ValueError: the tools cannot be offered.
+        """
+        form = f"{self._form}, {_mark(self.endpoint, request.tools, self._thinking(request))}"
         if self._in_text:
-            return Rendered(request=as_text(request), form="text")
-        return Rendered(request=replace(request, messages=repaired(request.messages)), form=self._known.form)
+            return Rendered(request=as_text(request), form=form)
+        tools = tuple(replace(tool, parameters=normalise(tool.parameters)) for tool in request.tools)
+        messages = as_sent(request.messages, filler=self._known.filler)
+        return Rendered(request=replace(request, messages=messages, tools=tools), form=form)
 
     def complete(self, request: Request) -> Completion:
         """Return the whole reply to `request`.
@@ -106,7 +115,7 @@ class OpenAIModel:
             try:
                 reply, request_id = self._attempt(body)
             except _Faulty as refused:
-                self._learn(refused.fault, body, request)
+                self._learn(refused.fault, body)
                 continue
             if self._learned:
                 self._memory.remember(self.endpoint.base_url, self.endpoint.model, self._known)
@@ -184,6 +193,10 @@ class OpenAIModel:
         chosen = self.endpoint.protocol
         return chosen == "text" or (chosen == "auto" and "tools" in self._known.refused)
 
+    @property
+    def _form(self) -> str:
+        return "text" if self._in_text else self._known.form
+
     def _body(self, request: Request) -> Body:
         """The least that makes a request: no sampling parameters, which the model refuses, and exactly one cap."""
         known, endpoint, sent = self._known, self.endpoint, self.rendered(request).request
@@ -194,16 +207,22 @@ class OpenAIModel:
         if cap < min(request.max_tokens, LEAST_OUTPUT):
             message = f"the conversation leaves no room for a reply within {endpoint.context} tokens"
             raise ModelError("overflow", message, hint="shorten the conversation", billed=False)
-        thinks = request.think and not known.unthinking
         optional: Body = {
             "stream_options": {"include_usage": True},
-            "thinking": dict(endpoint.thinking or {}) if thinks else {"type": "disabled"},
+            "thinking": self._thinking(request),
             "prompt_cache_key": endpoint.prompt_cache_key,
         }
         wanted = {name: value for name, value in optional.items() if value and name not in known.refused}
         return body | {"stream": True, known.cap_field: cap} | wanted
 
-    def _learn(self, fault: Fault, body: Body, request: Request) -> None:
+    def _thinking(self, request: Request) -> dict[str, str]:
+        """The field of that name, empty if it is not sent: the templates of models drop reasoning if it is disabled."""
+        if "thinking" in self._known.refused:
+            return {}
+        thinks = request.think and not self._known.unthinking
+        return dict(self.endpoint.thinking or {}) if thinks else {"type": "disabled"}
+
+    def _learn(self, fault: Fault, body: Body) -> None:
         """Take a lesson from a refusal.
 
         Raises:
@@ -213,11 +232,11 @@ class OpenAIModel:
         after = without_refused(before, fault, frozenset(body), needed=needed)
         if after is None:
             raise self.refusal(fault)
-        form = self.rendered(request).form
+        form = self._form
         self._known, self._learned = after, True
         if news := told(before, after):
             self._observe(Said(news))
-        if self.rendered(request).form != form:
+        if self._form != form:
             raise ModelError("refused", self._blackened(str(fault)), retryable=True, billed=False, again=True)
 
     def _blackened(self, text: str) -> str:
@@ -332,6 +351,13 @@ class _Faulty(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+def _mark(endpoint: Endpoint, tools: Sequence[ToolSpec], thinking: Mapping[str, str]) -> str:
+    """The same for prompts of which the same messages are as many tokens: a resumed run may ask elsewhere, or more."""
+    offered = [[tool.name, tool.description, tool.parameters] for tool in tools]
+    told = json.dumps([endpoint.base_url, endpoint.model, thinking, offered], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:MARK]
 
 
 def _known_at_first(endpoint: Endpoint) -> Capabilities:

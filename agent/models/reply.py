@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, with_config
 
-__all__ = ["ErrorShape", "Leak", "Quirk", "ScriptedCall", "ScriptedReply", "call", "say"]
+__all__ = ["ErrorShape", "Leak", "Quirk", "ScriptedCall", "ScriptedReply", "Told", "call", "say"]
 
 Quirk = Literal[
     "crlf",
@@ -31,6 +31,9 @@ Leak = Literal["content", "content-bare", "reasoning", "reasoning-bare", "broken
 ErrorShape = Literal[
     "moonshot", "openai", "coded", "text", "errors", "message", "detail", "errorMessage", "msg", "html", "empty"
 ]
+Told = Literal["exact", "deflated", "inflated", "zero", "negative", "excessive", "overcached", "scant"]
+"""What usage tells: the truth, half of it, as much as a token for each byte; or what cannot be: nothing at all, less
+than nothing, a hundred times as much, more from the cache than there is, one token each way."""
 STRICT = ConfigDict(extra="forbid")
 
 
@@ -69,6 +72,8 @@ class ScriptedReply:
     """By default `tool_calls` if there are calls, else `stop`."""
     usage: bool = True
     """Whether the tokens are reported; they are billed all the same."""
+    told: Told | None = None
+    """What is reported of them; by default what the gateway tells."""
 
     ids: Literal["counted", "renumbered", "zero", "same", "missing"] = "counted"
     """The ids of calls: counted up over the conversation, from 0 in each reply, `"0"`, one for all, or none."""

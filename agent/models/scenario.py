@@ -145,6 +145,12 @@ _STREAMS: Mapping[str, Fault] = {
     "null-finish-reason": _whole("no reason in any chunk", "nothing", quirks=("null-finish-reason",)),
     "empty-choices": _whole("chunks without choices", "nothing", quirks=("empty-choices",)),
     "no-usage": _whole("no usage", "nothing", usage=False),
+    "usage-inflated": _whole("usage of a token for each byte", "nothing", told="inflated"),
+    "usage-zero": _whole("usage of nothing", "nothing", told="zero"),
+    "usage-negative": _whole("usage below nothing", "nothing", told="negative"),
+    "usage-excessive": _whole("usage of a hundred times as much", "nothing", told="excessive"),
+    "usage-overcached": _whole("usage with more from the cache than there is", "nothing", told="overcached"),
+    "usage-scant": _whole("usage of one token each way", "nothing", told="scant"),
 }
 _HOSTS: Mapping[str, Fault] = {
     "leaked-calls": _whole("calls as control tokens in the content", leak="content", finish_reason="stop"),

@@ -21,7 +21,7 @@ from typing import Any, Self
 from agent.errors import UsageProblem
 from agent.messages import Usage
 from agent.models.admission import refusal, refuse_with, unauthorised
-from agent.models.billing import Bill, cap_of, told_usage, used, within_cap
+from agent.models.billing import Bill, after_work, cap_of, told_usage, used, within_cap
 from agent.models.chaos import Chaos, Dealer
 from agent.models.gateway import ERROR_TYPES, UsagePlace, error_body
 from agent.models.httpd import JSON_TYPE, Answer, HttpServer, retry_headers
@@ -171,7 +171,7 @@ class ScriptedServer:
             self._detours.add(replies)
         if dealt is not None:
             reply = spoiled(replace(reply, fault=dealt))
-        return self._given(reply) or self._speak(reply, replies, body)
+        return self._given(reply, body) or self._speak(reply, replies, body)
 
     def _deal(self, reply: ScriptedReply, body: Mapping[str, Any]) -> str | None:
         """The fault that chance has for a reply; those of the script are left alone."""
@@ -185,10 +185,12 @@ class ScriptedServer:
             return replies - sum(detour < replies for detour in self._detours)
         return next((n for n, here in enumerate(self._places) if self._served.get(n, 0) < len(here)), len(self._places))
 
-    def _given(self, reply: ScriptedReply) -> Answer | None:
+    def _given(self, reply: ScriptedReply, body: Mapping[str, Any]) -> Answer | None:
         """The answer that is no reply of the model, if the script has one."""
         if reply.generated:
             return None
+        if self.gateway.bill_failed and after_work(reply):
+            self._bill(within_cap(reply, cap_of(body), self.gateway.tokenizer), body)
         text = reply.body
         if text is None:
             kind = reply.error_type or ERROR_TYPES.get(reply.status, "server_error")
@@ -230,7 +232,8 @@ class ScriptedServer:
         usage = used(reply, body, self._cache, self.gateway.tokenizer)
         told = told_usage(usage, reply, body, self.gateway)
         charged = usage if self.gateway.bill_broken or not reply.broken else Usage()
-        self.bills.append(Bill(request=len(self.requests), usage=charged, told=told, whole=not reply.broken))
+        whole = reply.generated and not reply.broken
+        self.bills.append(Bill(request=len(self.requests), usage=charged, told=told, whole=whole))
         return told
 
 

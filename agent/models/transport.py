@@ -34,6 +34,7 @@ def http_client(endpoint: Endpoint) -> httpx2.Client:
             timeout=httpx2.Timeout(connect=min(15.0, read), read=read, write=60.0, pool=15.0),
             follow_redirects=False,
             trust_env=endpoint.trust_env and not endpoint.loopback,
+            verify=endpoint.encrypted,  # without TLS there is nothing to verify, and certificates take long to load
             event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
         )
     except (ImportError, ValueError, OSError) as error:

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from agent.messages import Message, ToolCall
@@ -11,7 +13,7 @@ from agent.models.history import repaired
 from agent.models.schema import TOOL_NAME
 from agent.text import tokens
 
-__all__ = ["NO_OUTPUT", "Wire", "estimate_tokens", "messages_to_wire", "sound_arguments"]
+__all__ = ["NO_OUTPUT", "Wire", "as_sent", "estimate_tokens", "messages_to_wire", "sound_arguments"]
 
 NO_OUTPUT = "(no output)"
 
@@ -28,8 +30,16 @@ def messages_to_wire(messages: Sequence[Message], *, filler: str | None = None) 
         messages: the conversation.
         filler: the reasoning to send with tool calls that came without any; None sends none.
     """
-    projected = (_to_wire(message, filler) for message in repaired(messages))
+    projected = (_to_wire(message) for message in as_sent(messages, filler=filler))
     return [message for message in projected if message is not None]
+
+
+def as_sent(messages: Sequence[Message], *, filler: str | None = None) -> tuple[Message, ...]:
+    """The conversation with exactly the texts that a request holds: of each message what its bytes are counted by.
+
+    One that says nothing, and so is not sent, is kept in its place.
+    """
+    return tuple(_as_sent(message, filler) for message in repaired(messages))
 
 
 def estimate_tokens(body: object) -> int:
@@ -37,43 +47,51 @@ def estimate_tokens(body: object) -> int:
     return tokens(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
-def _to_wire(message: Message, filler: str | None) -> Wire | None:
+def _as_sent(message: Message, filler: str | None) -> Message:
     content = _encodable(message.content)
-    blank = not content.strip()
+    if not content.strip():
+        content = NO_OUTPUT if message.role == "tool" else ""
+    reasoning = None
+    if message.tool_calls:
+        reasoning = filler if message.reasoning is None else _encodable(message.reasoning)
+    calls = tuple(_sound(call) for call in message.tool_calls)
+    return replace(message, content=content, reasoning=reasoning, tool_calls=calls)
+
+
+def _sound(call: ToolCall) -> ToolCall:
+    name = call.name
+    if not TOOL_NAME.fullmatch(name):
+        name = ("tool_" + re.sub(r"[^a-zA-Z0-9_-]", "_", name))[:64]
+    return replace(call, name=name, arguments=sound_arguments(call.arguments))
+
+
+def _to_wire(message: Message) -> Wire | None:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": NO_OUTPUT if blank else content}
-    if blank and not message.tool_calls:
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
+    if not message.content and not message.tool_calls:
         return None
     wire: Wire = {"role": message.role}
-    if not blank:
-        wire["content"] = content
+    if message.content:
+        wire["content"] = message.content
     if message.tool_calls:
-        wire |= _reasoning(message, filler)
+        wire |= _reasoning(message)
         wire["tool_calls"] = [_call_to_wire(call) for call in message.tool_calls]
     return wire
 
 
-def _reasoning(message: Message, filler: str | None) -> Wire:
-    text = filler if message.reasoning is None else message.reasoning
-    if text is None:
+def _reasoning(message: Message) -> Wire:
+    if message.reasoning is None:
         return {}
-    text = _encodable(text)
     if message.reasoning_key == "reasoning_details":
-        return {"reasoning_details": [{"type": "reasoning.text", "text": text}]}
-    return {message.reasoning_key if message.reasoning_key in REASONING_KEYS else REASONING_KEYS[0]: text}
+        return {"reasoning_details": [{"type": "reasoning.text", "text": message.reasoning}]}
+    return {message.reasoning_key if message.reasoning_key in REASONING_KEYS else REASONING_KEYS[0]: message.reasoning}
 
 
 def _call_to_wire(call: ToolCall) -> Wire:
-    name = call.name
-    if not TOOL_NAME.fullmatch(name):
-        name = ("tool_" + re.sub(r"[^a-zA-Z0-9_-]", "_", name))[:64]
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": name, "arguments": sound_arguments(call.arguments)},
-    }
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
+@lru_cache(maxsize=2_000)
 def sound_arguments(text: str) -> str:
     """The text if it is a JSON object, else an empty one: one bad call must not spoil every later request."""
     text = _encodable(text)

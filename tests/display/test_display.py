@@ -19,7 +19,7 @@ PLAN = Plan(
     steps=("Write app.py and the tests", "Think it over", "Document it in README.md", "Run the tests until they pass"),
     files=tuple(PlannedFile(path=path, purpose="") for path in ("app.py", "tests/test_app.py", "README.md")),
 )
-RESERVED = e.CallReserved(dollars=0.07, tokens=3_000, max_tokens=2_048)
+RESERVED = e.CallReserved(dollars=0.07, tokens=12_048, max_tokens=2_048)
 RED, MIXED, GREEN = (
     report(a="failed", b="failed", c="passed"),
     report(a="passed", b="failed", c="failed"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agent.live import Streamed
 from agent.messages import Usage
 from agent.models.accumulate import Accumulator, RawCall, read_usage
+from agent.text import least_tokens
 from tests.models.fakes import call_delta, delta
 
 
@@ -209,10 +210,15 @@ def test_usage_that_cannot_be_true_is_no_usage(wrong):
     assert read_usage(wrong) is None
 
 
-def test_a_reply_that_cost_no_output_tokens_was_not_counted():
-    assert (
-        accumulate(delta("stop", content="a"), {"choices": [], "usage": GOOD | {"completion_tokens": 0}}).usage is None
-    )
+@pytest.mark.parametrize(("text", "least"), [("a", 1), ("!", 1), ("It is so, I think.", 7), ("", 0)])
+def test_a_reply_of_fewer_tokens_than_it_must_have_was_not_counted(text, least):
+    said = {"content": text, "reasoning_content": text, "tool_calls": [call_delta(0, "0", "run", f"[{text}]")]}
+    for part in ("content", "reasoning_content", "tool_calls"):
+        most = least if part != "tool_calls" else 1 + least_tokens(f"[{text}]")
+        for tokens in (most - 1, most):
+            told = {"choices": [], "usage": GOOD | {"completion_tokens": tokens}}
+            usage = accumulate(delta("stop", **{part: said[part]}), told).usage
+            assert usage == (Usage(prompt=100, completion=tokens, cached=60) if tokens == most else None)
 
 
 def test_usage_without_a_cache_field_counts_nothing_as_cached():

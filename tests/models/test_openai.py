@@ -304,7 +304,7 @@ def test_blocks_in_the_reasoning_are_no_calls():
 def test_what_is_reserved_for_is_what_is_sent():
     with TextServer(Script(replies=TWO_TURNS), refuse=TOOLS_REFUSED) as server, talk(server) as model:
         longer = answered(ASK, insist(model, ASK), "1 file written")
-        assert model.rendered(longer).form == "text"
+        assert model.rendered(longer).form.startswith("text, ")
         model.complete(longer)
         sent = server.requests[-1].body["messages"]
         assert [message.content for message in model.rendered(longer).request.messages] == [

@@ -66,6 +66,19 @@ def test_what_is_not_generated_is_not_billed(fault):
         assert [bill.request for bill in server.bills] == [2]
 
 
+@pytest.mark.parametrize(
+    "fault", ["bad-gateway", "html-in-200", "error-in-200", "request-timeout", "rate-limit", "no-credits"]
+)
+def test_what_may_have_been_generated_is_billed_where_all_is_that_may_be(fault):
+    with serve(WRITES, WRITES) as whole:
+        stream(whole)
+    with serve(replace(WRITES, fault=fault), WRITES, gateway=Gateway(bill_failed=True)) as server:
+        stream(server)
+    refused = fault in ("rate-limit", "no-credits")
+    assert server.ledger == ([] if refused else whole.ledger)
+    assert [bill.whole for bill in server.bills] == ([] if refused else [False])
+
+
 @pytest.mark.parametrize("fault", ["think-only", "think-only-length", "exclamations", "empty-reply"])
 def test_a_reply_that_says_nothing_is_billed(fault):
     with serve(replace(WRITES, fault=fault), WRITES) as server:
@@ -121,6 +134,29 @@ def usage_told(told, cap=1000):
 def test_usage_can_be_less_than_the_bill():
     true, told = usage_told("deflated")
     assert told == Usage(prompt=true.prompt // 2, completion=true.completion // 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "prompt", "cached", "completion"),
+    [
+        ("zero", 0, 0, 0),
+        ("negative", -1, 0, -1),
+        ("excessive", 100, 0, 100),
+        ("overcached", 1, None, 1),
+        ("scant", None, 0, None),
+    ],
+)
+def test_usage_can_be_what_cannot_be_true(told, prompt, cached, completion):
+    """Of each figure how many times the true one is told; None: something else."""
+    true, said_so = usage_told(told)
+    wrong = Usage(prompt=1, completion=1) if told == "scant" else replace(true, cached=true.prompt + 1)
+    if None not in (prompt, cached):
+        wrong = Usage(prompt=prompt * true.prompt, cached=cached, completion=completion * true.completion)
+    assert said_so == wrong
+    with serve(replace(WRITES, told=told), WRITES) as server:
+        post(server, tools=[TOOL])
+    assert server.bills[0].told == wrong
+    assert server.bills[0].usage == true
 
 
 @pytest.mark.parametrize("cap", [1000, BYTES - 20])

@@ -8,8 +8,8 @@ import pytest
 from sandbox.bench import Bench
 from sandbox.contract import BEHAVIOURS
 from sandbox.docker import DockerSandbox
-from sandbox.hardening import Owner
 from sandbox.local import KNOWN_GAPS, LocalSandbox
+from sandbox.owner import Owner
 from tests.sandbox.trees import DictTree
 
 NAMES = {behaviour.__name__ for behaviour in BEHAVIOURS}

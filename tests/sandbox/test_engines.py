@@ -3,7 +3,6 @@
 import os
 import secrets
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +12,6 @@ from sandbox.engines import cache_directory, open_engine, prepare_ahead
 
 def docker(*arguments):
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
-@pytest.mark.docker
-def test_opening_the_engine_removes_what_dead_processes_left(request, image):
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    left, kept = (
-        docker("create", "--label", f"greenward.owner={pid}", "--label", f"greenward.boot={boot}", image, "true")
-        for pid in (gone.pid, os.getpid())
-    )
-    request.addfinalizer(lambda: docker("rm", "--force", kept))
-    with open_engine("docker", {"PATH": os.environ["PATH"]}):
-        containers = docker("ps", "--all", "--quiet", "--no-trunc").splitlines()
-    assert left not in containers
-    assert kept in containers
 
 
 @pytest.mark.docker

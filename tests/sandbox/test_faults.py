@@ -2,9 +2,6 @@
 
 import json
 import os
-import secrets
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,72 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Change, Command, Limits, SandboxLost, SandboxUnavailable, engine
-from sandbox.container import Container, reap
+from sandbox import Change, Command, EngineGone, Limits, SandboxLost, SandboxUnavailable
+from sandbox.container import Container
 from sandbox.docker import DockerSandbox
 from sandbox.engine import connect
-from sandbox.hardening import Owner, harden
+from sandbox.hardening import harden
+from sandbox.owner import Owner
+from sandbox.patience import Patience
+from tests.sandbox.proxy import ENGINE, TO, Fault, Proxy
 from tests.sandbox.trees import DictTree
 
-ENGINE = "/var/run/docker.sock"
 TREE = DictTree([Change(path="a", data=b"1")])
 ROOT = Path(__file__).parents[2]
 
 
-class Proxy:
-    """Stands between a client and the engine, and can cut all connections or swallow what is sent."""
-
-    def __init__(self, path):
-        self.deaf = False
-        self.address = f"unix://{path}"
-        self.pairs = []
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(ENGINE)
-            self.pairs.append((near, far))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source, sink):
-        try:
-            while data := source.recv(65536):
-                if not self.deaf:
-                    sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    def cut(self):
-        pairs, self.pairs = self.pairs, []
-        for each in (side for pair in pairs for side in pair):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-            finally:
-                each.close()
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.cut()
-
-
 @pytest.fixture
 def proxy(tmp_path):
-    made = Proxy(tmp_path / "engine.sock")
-    yield made
-    made.close()
+    with Proxy(tmp_path / "engine.sock") as made:
+        yield made
 
 
 def opened(client, image, run_id="faults", limits=None):
@@ -108,15 +57,6 @@ def containers_of(client, run_id):
     return client.containers(f"greenward.run={run_id}")
 
 
-def gone_soon(client, run_id):
-    for _ in range(200):
-        running = [each for each in containers_of(client, run_id) if each.status == "running"]
-        if not running:
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.docker
 @pytest.mark.parametrize("method", ["execute", "execute_fresh"])
 def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image, method):
@@ -130,7 +70,7 @@ def test_a_container_killed_from_outside_is_lost_and_not_a_result(client, image,
 
 
 FORGERY = r"""
-import os, re, sys
+import hashlib, os, re, sys
 launcher = os.getppid()
 with open(f"/proc/{launcher}/status") as status:
     assert "Name:\tsh" in status.read()
@@ -142,10 +82,12 @@ with open(f"/proc/{launcher}/mem", "rb") as memory:
         memory.seek(int(start, 16))
         found += memory.read(int(end, 16) - int(start, 16))
 mark = re.findall(rb"mark=([0-9a-f]{32})", found)[-1]
+half = re.findall(rb"half=([0-9]+)", found)[-1]
+said = b"0 0 0 1 " + hashlib.sha1(b"all is well\n").hexdigest().encode()
 with open(f"/proc/{launcher}/fd/5", "wb") as output:
     output.write(b"all is well\n" + mark)
 with open(f"/proc/{launcher}/fd/1", "wb") as replies:
-    replies.write(b"\n" + mark + b" 0 0 0\n")
+    replies.write(b"\n%b %b = run %b = %b\n" % (mark, said, half, said))
 sys.exit(1)
 """
 
@@ -181,7 +123,7 @@ def test_a_container_that_died_between_two_commands_is_rebuilt(client, image):
 
 @pytest.mark.docker
 def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, client, image):
-    behind = connect({"DOCKER_HOST": proxy.address})
+    behind = connect(proxy.host)
     with opened(behind, image, "cut") as sandbox:
         thread = once_it_sleeps("cut", lambda other, ids: proxy.cut())
         with pytest.raises(SandboxLost):
@@ -193,66 +135,21 @@ def test_a_cut_connection_loses_the_command_and_stops_its_container(proxy, clien
 
 
 @pytest.mark.docker
-def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image, monkeypatch):
-    monkeypatch.setattr(engine, "PROMPT", 1.0)
-    client = connect({"DOCKER_HOST": proxy.address})
-    proxy.deaf = True
-    with pytest.raises(SandboxUnavailable, match="cannot look at the image"):
+def test_an_engine_that_does_not_answer_is_given_up_on(proxy, image):
+    client = connect(proxy.host, Patience(prompt=1.0))
+    proxy.arm(Fault(where=TO, at=0, what="swallow"))
+    with pytest.raises(EngineGone, match="cannot look at the image"):
         client.image(image)
     client.close()
 
 
 @pytest.mark.docker
-def test_silence_is_not_taken_for_a_cut_connection(client, image, monkeypatch):
-    monkeypatch.setattr(engine, "PROMPT", 1.0)
-    monkeypatch.setattr(engine, "CREATION", 2.0)
+def test_silence_is_not_taken_for_a_cut_connection(image):
+    client = connect({}, Patience(prompt=1.0, creation=2.0, transfer=2.0, stop=0.5, end=2.0))
     with opened(client, image) as sandbox:
         result = sandbox.execute(TREE, Command(script="sleep 3; echo late", timeout=30)).result
+    client.close()
     assert result.output == b"late\n"
-
-
-ORPHAN = """
-import os, sys
-from sandbox import Command, Limits
-from sandbox.docker import DockerSandbox
-from sandbox.engine import connect
-from sandbox.hardening import Owner
-from tests.sandbox.trees import DictTree
-owner = Owner(pid=os.getpid(), boot=sys.argv[3])
-sandbox = DockerSandbox(connect({}), sys.argv[1], limits=Limits(), run_id=sys.argv[2], owner=owner)
-sandbox.execute(DictTree(()), Command(script="true"))
-print("ready", flush=True)
-sandbox.execute(DictTree(()), Command(script="trap '' TERM; sleep 600", timeout=600))
-"""
-
-
-@pytest.mark.docker
-def test_a_killed_owner_leaves_nothing_running_and_the_rest_is_reaped(client, image):
-    boot = run_id = secrets.token_hex(8)
-    arguments = [sys.executable, "-c", ORPHAN, image, run_id, boot]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as owner:
-        try:
-            assert owner.stdout.readline() == b"ready\n"
-            (container,) = containers_of(client, run_id)
-            assert container.status == "running"
-            assert reap(client, Owner(pid=os.getpid(), boot=boot)) == ()
-        finally:
-            owner.send_signal(signal.SIGKILL)
-    assert gone_soon(client, run_id)
-    assert reap(client, Owner(pid=os.getpid(), boot=boot)) == (container.id,)
-    assert containers_of(client, run_id) == ()
-
-
-@pytest.mark.docker
-def test_what_other_machines_own_is_not_reaped(client, image):
-    here, there = secrets.token_hex(8), secrets.token_hex(8)
-    elsewhere = Owner(pid=2**22 + 1, boot=there)
-    container = client.create(harden(client.image(image), Limits(), run_id="elsewhere", owner=elsewhere, seconds=5))
-    try:
-        assert reap(client, Owner(pid=1, boot=here)) == ()
-        assert reap(client, Owner(pid=1, boot=there)) == (container,)
-    finally:
-        client.remove(container)
 
 
 @pytest.mark.docker

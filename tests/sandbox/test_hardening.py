@@ -9,7 +9,8 @@ import pytest
 from sandbox import MIB, Command, Limits, SandboxUnavailable
 from sandbox.docker import DockerSandbox
 from sandbox.engine import Image
-from sandbox.hardening import OWN, ROOT, Owner, check_facts, check_inspected, harden, uid_of
+from sandbox.hardening import OWN, ROOT, check_facts, check_inspected, harden, uid_of
+from sandbox.owner import Owner
 from sandbox.probe import LIMITS, last_line, probe_container, probes, unchecked
 from sandbox.stream import Deadline
 from tests.sandbox.trees import DictTree

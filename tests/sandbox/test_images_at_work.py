@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import Change, Command, Limits, SandboxUnavailable, SetupFailed
 from sandbox.docker import DockerSandbox
-from sandbox.hardening import Owner
+from sandbox.owner import Owner
 from tests.sandbox.trees import DictTree
 
 TREE = DictTree([Change(path="a", data=b"1")])
@@ -69,7 +69,7 @@ def test_an_image_with_a_volume_is_refused(client, build):
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("program", ["tar", "find", "xargs", "dd", "head", "tail"])
+@pytest.mark.parametrize("program", ["tar", "find", "xargs", "dd", "head", "tail", "tee", "sha1sum"])
 def test_an_image_without_a_needed_program_is_refused_by_name(client, build, program):
     image = build(f"RUN rm $(command -v {program})")
     with opened(client, image) as sandbox, pytest.raises(SandboxUnavailable, match=f"`{program}`"):

@@ -96,7 +96,8 @@ def test_a_wrong_guess_is_taken_by_nobody_and_removed(host, client, image, ids, 
 
 
 def spec(client, image):
-    from sandbox.hardening import Owner, harden
+    from sandbox.hardening import harden
+    from sandbox.owner import Owner
 
     return harden(client.image(image), Limits(), run_id="images", owner=Owner.current(), seconds=5)
 

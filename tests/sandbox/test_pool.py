@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import Change, Command, Limits, SandboxUnavailable
 from sandbox.docker import DockerSandbox
-from sandbox.hardening import Owner
+from sandbox.owner import Owner
 from sandbox.pool import LIFETIME
 from tests.sandbox.trees import DictTree
 

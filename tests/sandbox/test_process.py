@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from sandbox.process import run_script
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
 
@@ -65,3 +68,60 @@ def test_a_script_can_be_run_from_any_thread(tmp_path):
 def test_a_process_that_cannot_be_started_is_an_error(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         run_script(tmp_path / "nowhere" / "command", {}, timeout=1.0, output_bytes=1000)
+
+
+OWNER = """
+import os, sys
+from pathlib import Path
+from sandbox.process import run_script
+run_script(Path(sys.argv[1]), {"PATH": os.environ["PATH"]}, timeout=600.0, output_bytes=1000)
+"""
+
+
+def until(condition):
+    limit = time.monotonic() + PATIENCE
+    while not (found := condition()) and time.monotonic() < limit:
+        time.sleep(0.01)
+    return found
+
+
+def group_of(script):
+    """The processes in the group that a script leads, but for dead ones."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, group = (entry / "stat").read_text().rpartition(") ")[2].split()[:3]
+        except OSError:
+            continue
+        if group == script and state not in "ZX":
+            found.append(entry.name)
+    return found
+
+
+def test_nothing_of_a_command_outlives_a_killed_owner(tmp_path):
+    script, told = tmp_path / "command", tmp_path / "group"
+    script.write_text(f"trap '' HUP TERM\nsleep 600 &\n(sleep 600 | sleep 600) &\necho $$ >{told}.new\n"
+                      f"mv {told}.new {told}\nsleep 600; true\n")  # fmt: skip
+    with subprocess.Popen([sys.executable, "-c", OWNER, str(script)], cwd=ROOT) as owner:
+        assert until(told.exists)
+        group = told.read_text().strip()
+        assert len(group_of(group)) >= 4
+        owner.kill()
+    assert until(lambda: not group_of(group))
+    assert running(script) == []
+
+
+def test_no_guard_stays_behind(tmp_path):
+    script = tmp_path / "command"
+    script.write_text("echo $$\n")
+    result = run_script(script, {"PATH": os.environ["PATH"]}, timeout=60.0, output_bytes=1000)
+    group = result.output.strip().decode()
+    guards = [each for each in Path("/proc").glob("[0-9]*") if _words(each)[-1:] == [group]]
+    assert guards == []
+
+
+def _words(entry):
+    try:
+        return (entry / "cmdline").read_text().split("\0")[:-1]
+    except OSError:
+        return []

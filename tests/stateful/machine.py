@@ -18,7 +18,7 @@ from agent.session import Session
 from agent.state import Phase, RunState
 from agent.task import Limits
 from agent.workspace import Workspace
-from sandbox import SandboxLost, SandboxUnavailable
+from sandbox import EngineGone, SandboxLost, SandboxUnavailable
 from tests.gitrepo import git, put, repository
 from tests.stateful import model
 from tests.stateful.process import Clock
@@ -43,7 +43,7 @@ FAR = 1_000
 """Stops: as far as a process goes by itself."""
 STOPS = st.sampled_from([0, 1, 2, 3, "asks", "executes", "model_replied", "committed", "committed", "run_finished"])
 """Where something comes between: so many stops further, or at the next stop of its kind or after such an event."""
-TOLD = ("as it is", "as it is", "as it is", "missing", "inflated")
+TOLD = ("as it is", "as it is", "as it is", "as it is", "missing", "inflated", "belittled")
 WHICH = st.integers(0, 1)
 
 
@@ -141,13 +141,13 @@ class AnyHistory(RuleBasedStateMachine):
             self.goes_on(run, FAR)
             times = times - 1 if run.process else 0
 
-    @rule(which=WHICH, times=st.integers(1, 3))
-    def the_engine_loses_sandboxes(self, which, times):
+    @rule(which=WHICH, times=st.integers(1, 3), error=st.sampled_from([SandboxLost, EngineGone]))
+    def the_engine_loses_sandboxes(self, which, times, error):
         run = self.one(which)
         if self.comes_to("executes", run):
             reached(f"sandbox lost {times} times")
             while times and run.process and run.process.what == "executes":
-                run.go(SandboxLost("it died"))
+                run.go(error("it died"))
                 times -= 1
             self.goes_on(run, FAR)
 

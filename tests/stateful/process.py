@@ -145,7 +145,7 @@ class SteppedSession(Session):
         recipes = Recipes(workspace=workspace, task=started.task)
         place = Place(
             engine=engine, workspace=workspace, recipe=recipes.for_tree, limits=Limits(), run_id=started.run_id,
-            observe=self.around.watcher.notice, meter=meter,
+            observe=self.around.watcher.notice, meter=meter, sleep=self.clock.sleep,
         )  # fmt: skip
         stack.callback(place.close)
         bench = Bench(place=place, timeout=600.0)

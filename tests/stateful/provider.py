@@ -9,7 +9,7 @@ from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, ModelError, Request
 from agent.task import Prices
 
-Told = Literal["as it is", "missing", "inflated"]
+Told = Literal["as it is", "missing", "inflated", "belittled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,6 @@ class Provider:
     name: str = "scripted"
     requests: int = 0
     billed: Usage = field(default_factory=Usage)
-    beyond: Usage = field(default_factory=Usage)
-    """Counted beyond what any honest tokenizer could: no bound covers it."""
 
     def complete(self, request: Request) -> Completion:
         self.requests += 1
@@ -59,14 +57,11 @@ class Provider:
             raise
         if isinstance(answer, Failure):
             return self._fail(answer, whole)
-        used = replace(whole, completion=min(request.max_tokens, 20 + len(answer.text)))
-        if answer.told == "inflated":
-            used = Usage(prompt=2 * whole.prompt + 5_000, completion=2 * request.max_tokens)
-            self.beyond += used
-        self.billed += used
         message = Message(role="assistant", content=answer.text, tool_calls=answer.calls)
+        used = replace(whole, completion=min(request.max_tokens, 20 + message.size))
+        self.billed += used
         stop = answer.stop or ("tool_calls" if answer.calls else "stop")
-        return Completion(message=message, usage=None if answer.told == "missing" else used, stop_reason=stop)
+        return Completion(message=message, usage=_told(used, answer.told), stop_reason=stop)
 
     def _fail(self, failure: Failure, whole: Usage) -> Completion:
         if failure.billed:
@@ -78,6 +73,19 @@ class Provider:
             billed=failure.billed,
             usage=whole if failure.usage_told else None,
         )
+
+
+def _told(used: Usage, told: Told) -> Usage | None:
+    """What a reply says that it took; nobody has to believe it."""
+    match told:
+        case "missing":
+            return None
+        case "inflated":
+            return Usage(prompt=8 * used.prompt + 5_000, completion=9 * used.completion + 5_000)
+        case "belittled":
+            return Usage(prompt=1, completion=1)
+        case "as it is":
+            return used
 
 
 def _bytes(request: Request) -> int:

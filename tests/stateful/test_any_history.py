@@ -12,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from agent.events import Outcome
 from agent.task import Limits
+from sandbox import EngineGone, SandboxLost
 from tests.stateful.machine import FAILURES, REACHED, TOLD, WAYS, AnyHistory
 from tests.stateful.model import KINDS
 from tests.stateful.user import ACTIONS
@@ -82,7 +83,9 @@ def everything_comes_between():
             any_history.the_user_works(action=action)
             any_history.all_is_well()
         for times in (1, 2, 3):
-            any_history.the_engine_loses_sandboxes(which=0, times=times)
+            any_history.the_engine_loses_sandboxes(
+                which=0, times=times, error=EngineGone if times == 1 else SandboxLost
+            )
         any_history.the_engine_is_gone_for_a_while(which=0)
         for where in SOMEWHERE:
             any_history.a_run_is_interrupted(which=0, stops=where)
