@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from agent import events as e
 from agent.called import called, compacted
@@ -24,14 +25,20 @@ _BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, 
 """What a user does in their own time: the clock of the budget stands still until then."""
 
 
-def fold(entries: Iterable[Entry]) -> RunState:
-    """The state after `entries`.
+def fold(entries: Iterable[Entry], known: RunState | None = None) -> RunState:
+    """The state after `entries`, of which those that led to `known` need not be folded again.
 
     Raises:
         DamagedRun: the first of them is not `RunStarted`; a journal torn in its first line has none.
     """
-    iterator = iter(entries)
-    first = next(iterator, None)
+    iterator = iter(entries) if known is None else islice(entries, known.entries, None)
+    state = known or _begun(next(iterator, None))
+    for entry in iterator:
+        state = apply(state, entry)
+    return state
+
+
+def _begun(first: Entry | None) -> RunState:
     if first is None or not isinstance(first.event, e.RunStarted):
         raise DamagedRun("the journal holds no run: it does not begin with one", hint="nothing was done: start anew")
     task = first.event.task
@@ -46,11 +53,9 @@ def fold(entries: Iterable[Entry]) -> RunState:
         worked_at=first.at,
         say=Say.PLAN,
     )
-    if task.plan is not None:
-        state = replace(planned(state, task.plan), approved=True, plan_changed=True)
-    for entry in iterator:
-        state = apply(state, entry)
-    return state
+    if task.plan is None:
+        return state
+    return replace(planned(state, task.plan), approved=True, plan_changed=True)
 
 
 def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PLR0912 - one arm for each event

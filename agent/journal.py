@@ -38,6 +38,8 @@ class Entry:
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _LINK = b',"chain":"'
+_TAIL = 64 * 1024
+"""Bytes at the end of a journal in which its last line is looked for first."""
 _TRIES, _PAUSE = 20, 0.01
 """How often a lock is tried, and how many seconds apart."""
 
@@ -190,6 +192,21 @@ def links_of(path: Path) -> tuple[str, ...]:
     data = path.read_bytes()
     _parse(data, path)
     return tuple(line.rpartition(_LINK)[2][:-2].decode() for line in data.split(b"\n")[:-1])
+
+
+def read_last(path: Path) -> Entry | None:
+    """The last whole entry of a journal, without a look at those before it; None if there is none.
+
+    Raises:
+        DamagedRun: its line is no entry.
+    """
+    with path.open("rb") as file:
+        size, tail = file.seek(0, os.SEEK_END), b""
+        while tail.count(b"\n") < 2 and len(tail) < size:
+            file.seek(max(0, size - max(_TAIL, 2 * len(tail))))
+            tail = file.read()
+    line = tail.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    return _entry(line.rpartition(_LINK)[0] + b"}", path, tail.count(b"\n")) if line else None
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[Entry], str, int]:

@@ -35,9 +35,9 @@ class Kit:
     finish: Step
 
 
-def run(journal: Journal, kit: Kit) -> Outcome:
-    """Drive a run to its end, from wherever its journal left off."""
-    state = fold(journal.entries)
+def run(journal: Journal, kit: Kit, known: RunState | None = None) -> Outcome:
+    """Drive a run to its end, from wherever its journal left off; `known` is what it, or a part of it, folds to."""
+    state = fold(journal.entries, known)
     while state.outcome is None:
         for event in next_events(state, kit):
             state = apply(state, journal.append(event))

@@ -35,9 +35,9 @@ class Progress(Silent):
         for line in lines(entry.event, before or self._state, self._state):
             self._write(line)
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:  # noqa: ARG002  (the state has it all)
         """Take in what happened in earlier sessions without telling it again."""
-        self._state = fold(entries) if entries else None
+        self._state = state
 
     def notice(self, notice: Notice) -> None:
         """Tell what is said of slow steps; the rest is for those who can draw."""

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.errors import DamagedRun, UsageProblem
 from agent.folding import fold
-from agent.journal import read_entries
+from agent.journal import read_entries, read_last
 from agent.repository import find
 from agent.state import RunState
 
@@ -43,12 +44,13 @@ def runs_directory(repo: Path, environ: Mapping[str, str]) -> Path:
 
 
 def stored_runs(directory: Path) -> Iterator[StoredRun]:
-    """The runs below `directory`, the one last worked on first. `damaged_runs` has those that cannot be read."""
-    found = []
-    for path in directory.glob(f"*/{JOURNAL}"):
+    """The runs below `directory`, the one last worked on first, each read when it is asked for.
+
+    `damaged_runs` has those that cannot be read.
+    """
+    for path in sorted(directory.glob(f"*/{JOURNAL}"), key=_worked_on, reverse=True):
         with suppress(DamagedRun):
-            found.append(_load(path))
-    yield from sorted(found, key=lambda run: (run.state.at, run.id), reverse=True)
+            yield _load(path)
 
 
 def damaged_runs(directory: Path) -> Iterator[DamagedRun]:
@@ -94,6 +96,14 @@ def _first(runs: Iterator[StoredRun]) -> StoredRun:
     if newest is None:
         raise UsageProblem("there are no runs in this repository", hint="start one with `greenward change REQUEST`")
     return newest
+
+
+def _worked_on(path: Path) -> tuple[datetime, str]:
+    """When the run of a journal was last worked on, as its last line alone tells; and its id."""
+    last = None
+    with suppress(OSError, DamagedRun):
+        last = read_last(path)
+    return last.at if last else datetime.min.replace(tzinfo=UTC), path.parent.name
 
 
 def _load(path: Path) -> StoredRun:

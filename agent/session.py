@@ -114,13 +114,14 @@ class Session:
         with self.around.engine() as engine, self._journal(run_id) as journal:
             self.workspace.checkpoint(run_id, task.base_commit)
             journal.watch(self.around.watcher)
-            journal.append(started)
-            return self._work(journal, engine)
+            return self._work(journal, engine, None, started)
 
-    def resume(self, run_id: str, given: Callable[[RunState], tuple[Event, ...] | None]) -> RunState:
+    def resume(
+        self, run_id: str, given: Callable[[RunState], tuple[Event, ...] | None], known: RunState | None = None
+    ) -> RunState:
         """Take a run up where its journal left off, with the events that `given` makes of its state.
 
-        A run for which there are none (None) is left alone: it has ended.
+        A run for which there are none (None) is left alone: it has ended. `known` is what was read of the run before.
 
         Raises:
             UsageProblem: the run used another sandbox than the one that is set, another process works on it, or what
@@ -128,19 +129,17 @@ class Session:
             GreenwardError, SandboxError: something outside of the run is in its way.
         """
         with self._journal(run_id) as journal:
-            state = fold(journal.entries)
+            state = fold(journal.entries, known)
             events = given(state)
             if events is None:
                 self._record(state)
                 self._deliver(state, again=True)
                 return state
             self._check_sandbox(state)
-            self.around.watcher.catch_up(journal.entries)
+            self.around.watcher.catch_up(journal.entries, state)
             journal.watch(self.around.watcher)
             with self.around.engine() as engine:
-                for event in events:
-                    journal.append(event)
-                return self._work(journal, engine)
+                return self._work(journal, engine, state, *events)
 
     def _check_sandbox(self, state: RunState) -> None:
         """A repository's own directory may have come from anywhere: that a run isolates nothing is not its to say."""
@@ -158,12 +157,15 @@ class Session:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Journal(directory / JOURNAL, clock=self.around.clock, scrub=scrub, passing=self.around.passing)
 
-    def _work(self, journal: Journal, engine: Engine) -> RunState:
+    def _work(self, journal: Journal, engine: Engine, known: RunState | None, *events: Event) -> RunState:
+        """Drive the run on to its end, after `events` and the start of the session; `known` is its state before."""
         meter = Meter()
-        journal.append(SessionStarted(pid=os.getpid(), version=__version__))
         try:
+            for event in (*events, SessionStarted(pid=os.getpid(), version=__version__)):
+                journal.append(event)
             with ExitStack() as stack:
-                run(journal, self._kit(journal, engine, stack, meter))
+                state = fold(journal.entries, known)
+                run(journal, self._kit(state, journal, engine, stack, meter), state)
         except BaseException as error:
             self._pause(journal, stop_of(error), meter)
             raise
@@ -203,8 +205,7 @@ class Session:
         if not again or unwritten(self.workspace, state):
             check_out(self.workspace, state, self.around.environ)
 
-    def _kit(self, journal: Journal, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
-        state = fold(journal.entries)
+    def _kit(self, state: RunState, journal: Journal, engine: Engine, stack: ExitStack, meter: Meter) -> Kit:
         workspace, started = self.workspace, state.started
         recipes = Recipes(workspace=workspace, task=started.task)
         place = Place(

@@ -6,6 +6,7 @@ from typing import Protocol, Self
 
 from agent.journal import Entry
 from agent.live import Notice
+from agent.state import RunState
 
 __all__ = ["Silent", "Together", "Watcher"]
 
@@ -13,8 +14,8 @@ __all__ = ["Silent", "Together", "Watcher"]
 class Watcher(Protocol):
     """Is told what happens in a session; it is entered before, and left when all is over."""
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
-        """Take in what happened in earlier sessions."""
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
+        """Take in what happened in earlier sessions, and the state that it folds to."""
         ...
 
     def __call__(self, entry: Entry) -> None:
@@ -37,7 +38,7 @@ class Watcher(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
         pass
 
     def __call__(self, entry: Entry) -> None:
@@ -63,9 +64,9 @@ class Together(Silent):
     def __init__(self, first: Watcher, second: Watcher) -> None:
         self._both = (first, second)
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
         for each in self._both:
-            each.catch_up(entries)
+            each.catch_up(entries, state)
 
     def __call__(self, entry: Entry) -> None:
         for each in self._both:

@@ -15,12 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.edits import Edit
-from agent.events import SessionStarted
-from agent.journal import Journal
 from agent.models.script import Script
 from agent.seal import Seal
 from agent.workspace import Workspace
 from bench.chaos import chaos, told
+from bench.journals import on_journals
 from bench.runs import (
     DEVELOPING,
     ROOT,
@@ -50,7 +49,7 @@ EDITS, COMMAND = ("read_file", "edit_file"), ("read_file", "run_command")
 
 def main() -> None:
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores\n\n{HEAD}")
-    for measured in (on_start, on_runs, on_packages, on_parts, on_demo):
+    for measured in (on_start, on_runs, on_packages, on_parts, on_journals, on_demo):
         for figure in measured():
             print(line(figure), flush=True)
     print(f"\n{told(chaos())}")
@@ -136,9 +135,6 @@ def on_git(workspace: Workspace) -> Iterator[Figure]:
     yield Figure(name=f"one edit in a tree of {FILES} files", values=edit, unit="ms")
     read = timed(lambda: workspace.read(tree, "src/file_7.py"), 50)
     yield Figure(name="reading a file of a tree", values=read, unit="ms")
-    with Journal(workspace.run_directory("bench") / "journal.jsonl") as journal:
-        append = timed(lambda: journal.append(SessionStarted(pid=1, version="0")), 50)
-        yield Figure(name="appending an event, fsynced", values=append, unit="ms")
 
 
 def in_docker(workspace: Workspace) -> Iterator[Figure]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["HEAD", "Figure", "line"]
 
-Unit = Literal["s", "ms", "MB", "tokens", "%"]
+Unit = Literal["s", "ms", "kB", "MB", "tokens", "%"]
 
 HEAD = "| figure | target | median | best | runs | others |\n|---|---|---|---|---|---|"
 
@@ -62,6 +62,8 @@ def shown(value: float, unit: Unit) -> str:
             return f"{value:.2f} s"
         case "ms":
             return f"{value * 1000:.1f} ms"
+        case "kB":
+            return f"{value / 1e3:.1f} kB"
         case "MB":
             return f"{value / 1e6:.0f} MB"
         case "%":

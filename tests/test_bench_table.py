@@ -4,7 +4,7 @@ import pytest
 
 from agent.models.script import call, say
 from agent.models.server import Received
-from bench import runs
+from bench import journals, runs
 from bench.table import Figure, line
 
 
@@ -60,6 +60,7 @@ def test_a_turn_lasts_from_the_end_of_its_reply_to_the_next_request():
         ((0.95,), "%", 0.955, "| f | 95.5%, **missed** | 95.0% | 95.0% | 1 | o |"),
         ((0.0123,), "ms", None, "| f |  | 12.3 ms | 12.3 ms | 1 | o |"),
         ((80e6,), "MB", 120e6, "| f | 120 MB | 80 MB | 80 MB | 1 | o |"),
+        ((8_512,), "kB", None, "| f |  | 8.5 kB | 8.5 kB | 1 | o |"),
     ],
 )
 def test_a_line_shows_the_median_the_best_and_a_target_that_is_missed(values, unit, target, cells):
@@ -80,3 +81,15 @@ def test_the_runs_that_are_timed_end_green_after_all_their_turns(tmp_path, files
     assert 20e6 < run.peak < 1e9
     assert runs.prefix_share([request.body for request in run.requests[1:]]) > 0.5
     assert len(runs.thirty().replies) == 30
+
+
+def test_a_long_run_is_cut_short_where_it_can_be_taken_up_and_measuring_that_leaves_it_so(tmp_path):
+    run = journals.long_run(tmp_path / "project", 3)
+    before = run.journal.read_bytes()
+    kinds = [entry.event.kind for entry in run.entries]
+
+    assert kinds.count("model_replied") == 3
+    assert kinds[-1] == "run_paused"
+    assert journals.resume(run) > 0
+    assert run.journal.read_bytes() == before
+    assert len(journals.appends(run.entries, 2)) == len(journals.folds(run.entries, 100, 2)) == 2

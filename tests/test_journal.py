@@ -19,7 +19,7 @@ from agent import events as e
 from agent.durable import Moment
 from agent.errors import DamagedRun, StorageProblem, UsageProblem
 from agent.folding import fold
-from agent.journal import Entry, Journal, read_entries
+from agent.journal import Entry, Journal, read_entries, read_last
 from agent.messages import Message, Usage
 from agent.task import Limits, Plan
 from tests.gitrepo import repository
@@ -467,3 +467,27 @@ def test_a_run_is_let_go_when_its_process_is_killed_whoever_of_its_children_live
             os.kill(child, 0)
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"seq":3,"at":"2030', b"{" + b"x" * 200_000])
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_the_last_entry_is_read_without_those_before_it(path, torn, size):
+    said = Message(role="user", content="x" * size)
+    write(path, started(), *[e.Prompted(about=e.Say.PLAN, messages=(said,))] * 2)
+    last = list(read_entries(path))[-1]
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(b"#" * len(first) + b"\n" + rest + torn)
+
+    assert read_last(path) == last
+
+
+@pytest.mark.parametrize("text", [b"", b"torn"])
+def test_a_journal_without_a_line_has_no_last_entry(path, text):
+    path.write_bytes(text)
+    assert read_last(path) is None
+
+
+def test_a_last_line_that_is_no_entry_is_damage(path):
+    path.write_bytes(b"no entry\n")
+    with pytest.raises(DamagedRun):
+        read_last(path)

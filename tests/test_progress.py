@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import events as e
+from agent.folding import fold
 from agent.journal import Entry, read_entries
 from agent.messages import Message, ToolCall
 from agent.progress import Progress
@@ -65,7 +66,7 @@ def test_what_was_told_in_an_earlier_session_is_not_told_again():
     entries = tuple(read_entries(GOLDEN))
     lines = []
     progress = Progress(lines.append)
-    progress.catch_up(entries[:-3])
+    progress.catch_up(entries[:-3], fold(entries[:-3]))
     for entry in entries[-3:]:
         progress(entry)
 

@@ -35,6 +35,15 @@ def test_the_run_that_was_worked_on_last_comes_first(runs):
     assert found == [("ef56", "passed"), ("cd34", "unfinished"), ("ab12", "failed")]
 
 
+def test_each_run_is_read_when_it_is_asked_for(runs):
+    directory = runs(ab12=None, cd34="passed", ef56="failed")
+    found = stored_runs(directory)
+    assert next(found).id == "ef56"
+    (directory / "cd34" / "journal.jsonl").write_bytes(b"no more\n")
+
+    assert [run.id for run in found] == ["ab12"]
+
+
 def test_a_run_is_found_by_the_beginning_of_its_id(runs):
     directory = runs(ab12="failed", ab34=None)
 

@@ -11,7 +11,19 @@ from agent.folding import MAX_NUDGES, fold
 from agent.journal import Entry
 from agent.state import Due, Phase, due
 from agent.verdict import Verdict, VerdictKind
-from tests.kits import EPOCH, PLANNED, PREPARED, committed, folded, replied, report, returned, started, told
+from tests.kits import (
+    EPOCH,
+    PLANNED,
+    PREPARED,
+    committed,
+    every_event,
+    folded,
+    replied,
+    report,
+    returned,
+    started,
+    told,
+)
 
 RED, GREEN = report(a="failed"), report(a="passed")
 RESERVED = e.CallReserved(dollars=0.25, tokens=1_000, max_tokens=500)
@@ -214,6 +226,15 @@ def test_time_passes_within_a_session_only_and_never_backwards():
         Entry(seq=seq, at=EPOCH + timedelta(seconds=offset), event=event) for seq, (offset, event) in enumerate(offsets)
     )
     assert state.spent.seconds == 7.0
+
+
+def test_what_is_known_of_a_run_is_not_folded_again():
+    entries = [Entry(seq=seq, at=EPOCH, event=event) for seq, event in enumerate(every_event())]
+    whole = fold(entries)
+    for number in range(1, len(entries) + 1):
+        known = fold(entries[:number])
+        assert fold(entries, known) == whole
+        assert fold([*[None] * number, *entries[number:]], known) == whole, "nothing is done with what is known"
 
 
 def test_a_run_that_has_ended_says_how():

@@ -157,5 +157,5 @@ def _go_on(
     from agent.session import Session
 
     with workspace_of(repo, found) as workspace, around.watcher:
-        state = Session(workspace=workspace, around=around).resume(found.id, given)
+        state = Session(workspace=workspace, around=around).resume(found.id, given, found.state)
     conclude(state, repo, options)

@@ -16,6 +16,7 @@ from agent.display.scene import Scene
 from agent.display.signs import signs_for
 from agent.journal import Entry
 from agent.live import Notice, Said
+from agent.state import RunState
 from agent.text import encodable
 
 __all__ = ["RESTORE", "Display", "terminal"]
@@ -64,10 +65,10 @@ class Display:
         self._over = Event()
         self._ticker = Thread(target=self._tick, name="display", daemon=True)
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
         """Take in what happened in earlier sessions."""
         with self._lock:
-            self._scene.catch_up(entries)
+            self._scene.catch_up(entries, state)
 
     def __call__(self, entry: Entry) -> None:
         """Print what stays of what happened, and draw the rest."""

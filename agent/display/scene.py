@@ -9,6 +9,7 @@ from agent.display.steps import files_of
 from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.live import Channel, Line, Notice, Said, Streamed, Working
+from agent.messages import ToolCall
 from agent.state import RunState
 from agent.testreport import TestReport
 from agent.text import tokens
@@ -64,10 +65,20 @@ class Scene:
     def __post_init__(self) -> None:
         self.since = self.clock()
 
-    def catch_up(self, entries: tuple[Entry, ...]) -> None:
-        """Take in what happened in earlier sessions."""
+    def catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
+        """Take in what happened in earlier sessions, and the state that it folds to."""
+        self.state = state
+        calls: tuple[ToolCall, ...] = ()
         for entry in entries:
-            self.take(entry)
+            match entry.event:
+                case e.ModelReplied(message=message):
+                    calls = message.tool_calls
+                case e.ToolReturned() as returned:
+                    self._returned(returned, calls)
+                case e.TestsFinished():
+                    self.selection = None
+                case _:
+                    pass
 
     def take(self, entry: Entry) -> tuple[RunState, RunState]:
         """Take in what happened; returns the state before and after."""
@@ -79,7 +90,7 @@ class Scene:
             case e.CallReserved() | e.ModelReplied() | e.CallFailed():
                 self.speech, self.speaking, self.call = {}, None, ("", 0)
             case e.ToolReturned() as returned:
-                self._returned(returned, before)
+                self._returned(returned, before.pending)
             case e.TestsFinished():
                 self.selection = None
             case _:
@@ -118,8 +129,8 @@ class Scene:
         self.speaking = notice.channel
         self.speech.setdefault(notice.channel, Speech()).add(notice.text)
 
-    def _returned(self, event: e.ToolReturned, before: RunState) -> None:
-        call = next((call for call in before.pending if call.id == event.call_id), None)
+    def _returned(self, event: e.ToolReturned, calls: tuple[ToolCall, ...]) -> None:
+        call = next((call for call in calls if call.id == event.call_id), None)
         if call is not None and not event.is_error:
             self.written.update(files_of(call))
         match event.effect:

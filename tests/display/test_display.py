@@ -292,12 +292,13 @@ def test_nothing_is_sent_when_nothing_has_changed():
 
 
 def test_what_earlier_sessions_did_is_known_and_not_told_again():
+    from agent.folding import fold
     from agent.journal import Entry
     from tests.kits import EPOCH
 
     with Terminal() as terminal:
         entries = [Entry(seq=n, at=EPOCH, event=event) for n, event in enumerate([*BEGUN, *wrote("app.py")])]
-        terminal.display.catch_up(tuple(entries))
+        terminal.display.catch_up(tuple(entries), fold(entries))
         terminal.happened(e.TestsFinished(report=GREEN, tree="t"))
         lines = terminal.lines
     assert lines[0].startswith("iteration 1: 3 passed")
