@@ -9,6 +9,7 @@ from agent.doubts import doubted
 from agent.errors import GreenwardError, ModelProblem, ProviderRefused, UsageProblem
 from agent.events import BudgetExhausted, CallFailed, Event, ModelReplied
 from agent.ledger import Refused, estimate, reserve
+from agent.messages import digest_of
 from agent.models import Model, ModelError, Rendered, Request, ToolSpec
 from agent.pacing import Pace
 from agent.state import RunState
@@ -66,7 +67,7 @@ class Asker:
             return
         if pause := self.pace.pause(state, prompt + reservation.max_tokens):
             self.sleep(pause)
-        yield reservation
+        yield replace(reservation, digest=digest_of(state.messages))
         try:
             reply = self.model.complete(replace(request, max_tokens=reservation.max_tokens))
         except ModelError as error:

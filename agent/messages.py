@@ -1,9 +1,12 @@
 """What is said between the loop and the model, in the shape of OpenAI's chat completions."""
 
-from dataclasses import dataclass
-from typing import Literal
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
-__all__ = ["Message", "Role", "ToolCall", "ToolResult", "Usage"]
+__all__ = ["Message", "Role", "ToolCall", "ToolResult", "Usage", "digest_of"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -65,3 +68,20 @@ class Usage:
             cached=self.cached + other.cached,
             completion=self.completion + other.completion,
         )
+
+
+def digest_of(messages: Iterable[Message]) -> str:
+    """The SHA-256 of a conversation, in hexadecimal: of its messages as JSON, without what is empty by default.
+
+    Two conversations that differ in any character have different ones. A field that messages get one day changes none
+    of those that were there before.
+    """
+    said = [_without_defaults(message) for message in messages]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _without_defaults(part: Message | ToolCall) -> dict[str, Any]:
+    said = {each.name: getattr(part, each.name) for each in fields(part) if getattr(part, each.name) != each.default}
+    if isinstance(part, Message) and part.tool_calls:
+        said["tool_calls"] = [_without_defaults(call) for call in part.tool_calls]
+    return said

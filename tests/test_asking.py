@@ -12,7 +12,7 @@ from agent.errors import ModelProblem, ProviderRefused, UsageProblem
 from agent.events import Outcome
 from agent.ledger import reserve
 from agent.loop import run
-from agent.messages import Message, Usage
+from agent.messages import Message, Usage, digest_of
 from agent.models import ModelError, Rendered, Request
 from agent.models.retry import delay
 from agent.task import Limits
@@ -91,7 +91,8 @@ def test_what_goes_out_is_reserved_for_and_its_form_written_down():
     longer = Message(role="user", content="x" * 5_000)
     bench = Bench([turn(text="Hm.")], rendered=lambda r: Rendered(request=replace(r, messages=(longer,)), form="text"))
     reserved, event = bench.asker.ask(ready())
-    assert reserved == reserve(ready(), Request(messages=(longer,), tools=TOOLS, max_tokens=2048), "text")
+    whole = reserve(ready(), Request(messages=(longer,), tools=TOOLS, max_tokens=2048), "text")
+    assert reserved == replace(whole, digest=digest_of((USER,)))
     assert bench.model.requests[0].messages == (USER,)
     assert event.form == "text"
 
@@ -102,6 +103,13 @@ def test_the_whole_conversation_is_sent_with_the_cap_that_was_reserved():
     (request,) = bench.model.requests
     assert (request.messages, request.tools, request.max_tokens) == ((USER,), TOOLS, reserved.max_tokens)
     assert request.max_tokens < 1_500
+
+
+def test_the_reservation_names_the_conversation_that_is_sent():
+    reserved, reply = Bench([turn(text="Hm.")]).asker.ask(ready())
+    assert reserved.digest == digest_of((USER,))
+    state = folded(started(), e.Prompted(about=e.Say.PLAN, messages=(USER,)), reserved, reply)
+    assert next(Bench([turn()]).asker.ask(state)).digest == digest_of((USER, reply.message))
 
 
 def test_what_the_budget_does_not_cover_is_not_sent():

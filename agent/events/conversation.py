@@ -42,6 +42,8 @@ class CallReserved:
     """Tokens of the prompt by a rough count, which the usage will put right."""
     least: int = 0
     """As few tokens as the prompt can have: no usage that tells of fewer is believed."""
+    digest: str = ""
+    """Of the conversation that is sent, as `digest_of` has it; empty in journals that were written without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
