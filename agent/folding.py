@@ -11,18 +11,17 @@ from agent.events import Outcome, Say
 from agent.habits import DEMAND, IDLE_DEMAND, IDLE_END, REPEATS_END, RETURN
 from agent.journal import Entry
 from agent.messages import Message, ToolCall
-from agent.reopened import continued, decided, planned, reopened
+from agent.reopened import continued, decided, forked, planned, reopened
 from agent.state import Iteration, Phase, RunState
 from agent.task import Limits
 from agent.testreport import TestReport
 from agent.verdict import VerdictKind
 
-__all__ = ["apply", "fold"]
+__all__ = ["apply", "by_the_user", "fold"]
 
 MAX_NUDGES = 3
 """Turns in a row that call no tool but `finish`, or that were cut off, before the run gives up."""
-_BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued)
-"""What a user does in their own time: the clock of the budget stands still until then."""
+_BY_THE_USER = (e.SessionStarted, e.LimitsChanged, e.PlanApproved, e.HintGiven, e.Continued, e.Forked)
 
 
 def fold(entries: Iterable[Entry], known: RunState | None = None) -> RunState:
@@ -61,7 +60,7 @@ def _begun(first: Entry | None) -> RunState:
 def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PLR0912 - one arm for each event
     """The state after one more event."""
     event = entry.event
-    resumed = isinstance(event, _BY_THE_USER)
+    resumed = by_the_user(event)
     elapsed = 0.0 if resumed else max(0.0, (entry.at - state.at).total_seconds())
     worked_at = state.worked_at if resumed else entry.at
     executed = state.spent.sandbox_seconds + getattr(event, "sandbox_seconds", 0.0)
@@ -84,6 +83,8 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
             return replace(reopened(state), hint=told, nudges=0)
         case e.Continued():
             return continued(state, event)
+        case e.Forked(limits=limits):
+            return _limited(forked(state, event), limits)
         case e.EnvironmentPrepared():
             return replace(state, environment=event)
         case e.BaselineMeasured():
@@ -109,6 +110,11 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
             return replace(state, closing=(Outcome.OUT_OF_BUDGET, event.reason))
         case e.RunFinished():
             return replace(state, finished=event, closing=None)
+
+
+def by_the_user(event: e.Event) -> bool:
+    """Whether a user did that, in their own time: the clock of the budget stands still until then."""
+    return isinstance(event, _BY_THE_USER)
 
 
 def _measured(state: RunState, report: TestReport) -> RunState:

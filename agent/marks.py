@@ -10,7 +10,7 @@ from agent.state import RunState
 from agent.task import Limits
 from agent.verdict import VerdictKind
 
-__all__ = ["Mark", "Tone", "ended", "going_round", "mark_of", "tone_of"]
+__all__ = ["Mark", "Tone", "ended", "fork_words", "going_round", "mark_of", "tone_of"]
 
 
 class Tone(StrEnum):
@@ -55,7 +55,7 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             return "session", f"taken up again by greenward {version}", Tone.PLAIN, None
         case e.LimitsChanged(limits=limits):
             return "limits", f"at most {_budget(limits)}", Tone.PLAIN, None
-        case e.PlanApproved() | e.PlanWithheld() | e.HintGiven() | e.Continued():
+        case e.PlanApproved() | e.PlanWithheld() | e.HintGiven() | e.Continued() | e.Forked():
             return _by_the_user(event, before)
         case e.Prompted() | e.Compacted():
             return _on_the_conversation(event, before)
@@ -88,7 +88,9 @@ def _on_the_conversation(event: e.Prompted | e.Compacted, before: RunState) -> S
     return ("stuck", words.removeprefix("stuck: "), Tone.BAD, None) if words else None
 
 
-def _by_the_user(event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Continued, before: RunState) -> Said:
+def _by_the_user(
+    event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Continued | e.Forked, before: RunState
+) -> Said:
     match event:
         case e.PlanApproved(plan=plan):
             how = "" if plan == before.plan else ", with changes"
@@ -97,8 +99,18 @@ def _by_the_user(event: e.PlanApproved | e.PlanWithheld | e.HintGiven | e.Contin
             return "plan", reason, Tone.PLAIN, None
         case e.HintGiven(text=text):
             return "hint", text, Tone.PLAIN, None
-        case e.Continued(request=request):  # pragma: no branch - mypy knows that nothing else is left
+        case e.Continued(request=request):
             return "request", request, Tone.PLAIN, None
+        case e.Forked():  # pragma: no branch - mypy knows that nothing else is left
+            return "forked", fork_words(event, before), Tone.PLAIN, None
+
+
+def fork_words(event: e.Forked, before: RunState) -> str:
+    """Where a run comes from, what was spent by then, and with what it goes on."""
+    return (
+        f"from run {event.parent} after step {event.step}, ${before.spent.dollars:.4f} spent by then;"
+        f" with {event.model}, at most {_budget(event.limits)}"
+    )
 
 
 def going_round(event: e.Prompted, before: RunState) -> str:

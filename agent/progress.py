@@ -7,7 +7,7 @@ from agent import events as e
 from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.live import Notice, Said
-from agent.marks import going_round
+from agent.marks import fork_words, going_round
 from agent.messages import ToolCall
 from agent.state import RunState
 from agent.task import Limits, Plan
@@ -111,17 +111,8 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
     match event:
         case e.RunStarted():
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
-        case e.LimitsChanged(limits=limits):
-            yield f"limits: at most {budget_line(limits)}"
-        case e.PlanApproved(plan=plan):
-            yield "plan: approved as it is" if plan == before.plan else "plan: approved, with changes"
-            if plan != before.plan:
-                yield from _plan(plan)
-        case e.HintGiven(text=text):
-            yield f"hint: {one_line(text)}"
-        case e.Continued(request=request):
-            yield f"request: {one_line(request)}"
-            yield f"limits: at most {budget_line(after.started.limits)}, all that was spent before included"
+        case e.LimitsChanged() | e.PlanApproved() | e.HintGiven() | e.Continued() | e.Forked():
+            yield from _by_the_user(event, before)
         case e.EnvironmentPrepared():
             how = "cached" if event.cached else f"made in {event.seconds:.0f} s, base image {event.origin}"
             yield f"environment: {how}; tests: {one_line(event.test)}"
@@ -160,6 +151,25 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"budget: {one_line(event.reason)}"
         case _:
             return
+
+
+def _by_the_user(
+    event: e.LimitsChanged | e.PlanApproved | e.HintGiven | e.Continued | e.Forked, before: RunState
+) -> Iterator[str]:
+    match event:
+        case e.LimitsChanged(limits=limits):
+            yield f"limits: at most {budget_line(limits)}"
+        case e.PlanApproved(plan=plan):
+            yield "plan: approved as it is" if plan == before.plan else "plan: approved, with changes"
+            if plan != before.plan:
+                yield from _plan(plan)
+        case e.HintGiven(text=text):
+            yield f"hint: {one_line(text)}"
+        case e.Continued(request=request, limits=limits):
+            yield f"request: {one_line(request)}"
+            yield f"limits: at most {budget_line(limits)}, all that was spent before included"
+        case e.Forked():  # pragma: no branch - mypy knows that nothing else is left
+            yield f"run {event.run_id}: forked {one_line(fork_words(event, before), 300)}"
 
 
 def _tool(event: e.ToolReturned, before: RunState, after: RunState) -> Iterator[str]:

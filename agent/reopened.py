@@ -1,4 +1,4 @@
-"""What becomes of a run by its user's word: taken up again, its plan approved, or asked for more. Pure."""
+"""What becomes of a run by its user's word: taken up again, its plan approved, asked for more, or forked. Pure."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from agent.messages import Message
 from agent.state import Phase, RunState
 from agent.task import Plan
 
-__all__ = ["continued", "decided", "planned", "reopened"]
+__all__ = ["continued", "decided", "forked", "planned", "reopened"]
 
 
 def decided(state: RunState, event: e.PlanApproved | e.PlanWithheld) -> RunState:
@@ -57,6 +57,37 @@ def continued(state: RunState, event: e.Continued) -> RunState:
         prefix=state.prefix,
         prefix_form=state.prefix_form,
         least=state.least,
+        forked=state.forked,
+        inherited=state.inherited,
+    )
+
+
+def forked(state: RunState, event: e.Forked) -> RunState:
+    """The state of a new run that has come as far as `state`. What was spent stays spent, at the prices of then.
+
+    What the provider counted was counted by the model that was asked: of another one nothing is known yet.
+    """
+    started = replace(
+        state.started,
+        run_id=event.run_id,
+        branch=event.branch,
+        model=event.model,
+        prices=event.prices,
+        context=event.context,
+        max_output=event.max_output,
+    )
+    same = event.model == state.started.model
+    return replace(
+        state,
+        started=started,
+        forked=event,
+        inherited=state.spent,
+        paused=None,
+        reserved=None,
+        prefix=state.prefix if same else (0, 0),
+        least=state.least if same else 0,
+        density=state.density if same else 1.0,
+        ceiling=state.ceiling if same else 0,
     )
 
 

@@ -1,11 +1,15 @@
 """What a user may add to a run that was begun before, and when."""
 
+from collections.abc import Sequence
+
 from agent.errors import UsageProblem
-from agent.events import Continued, Event, HintGiven, LimitsChanged, Outcome, PlanApproved
+from agent.events import Continued, Event, HintGiven, LimitsChanged, Outcome, PlanApproved, SessionStarted
+from agent.folding import by_the_user
+from agent.journal import Entry
 from agent.state import RunState
 from agent.task import Limits, Plan
 
-__all__ = ["further_request", "taking_up"]
+__all__ = ["further_request", "taking_up", "untold"]
 
 
 def taking_up(
@@ -39,6 +43,15 @@ def taking_up(
     if hint:
         events.append(HintGiven(text=hint))
     return tuple(events) if events or end is None else None
+
+
+def untold(entries: Sequence[Entry]) -> int:
+    """How many of `entries`, at their end, no session has told anyone: what the user did since the last one."""
+    return next((n for n, entry in enumerate(reversed(entries)) if not _outside(entry.event)), len(entries))
+
+
+def _outside(event: Event) -> bool:
+    return by_the_user(event) and not isinstance(event, SessionStarted)
 
 
 def further_request(state: RunState, request: str, budget: Limits, allow_test_changes: tuple[str, ...]) -> Continued:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from agent.events import Outcome
 from agent.marks import Mark
 from agent.messages import Usage
+from agent.origin import Origin, origin_of
 from agent.suites import Suite, suite_of
 from agent.summary import final_report, headline, next_step, proof
 from agent.task import Limits, Mode, Plan, Prices
@@ -74,6 +75,8 @@ class Report:
     usage: Usage
     limits: Limits
     prices: Prices
+    forked: Origin | None
+    """Which run this one was forked from, and what of `spent` is from before; None if it began by itself."""
     baseline: Suite | None
     """What the suite showed before anything was done; None if it was not run then."""
     tests_before: Suite | None
@@ -119,6 +122,7 @@ def report_of(told: Timeline, where: str = "") -> Report:
         usage=spent.usage,
         limits=started.limits,
         prices=started.prices,
+        forked=origin_of(state),
         baseline=told.baseline,
         tests_before=suite_of(state.baseline) if state.baseline is not None else None,
         tests_after=suite_of(after) if after is not None else None,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from agent.events import Outcome, Why
+from agent.origin import Origin, origin_of
 from agent.state import Iteration, RunState
 from agent.summary import final_report, next_step, proof
 from agent.suspicions import Suspicion
@@ -109,6 +110,8 @@ class Result:
     tests_after: Counts | None
     cost: Cost
     limits: Limits
+    forked: Origin | None
+    """Which run this one was forked from, and what of the cost is from before; None if it began by itself."""
     entries: int
     """Of the journal when this was written: if it holds more by now, this is not the last word."""
     at: datetime
@@ -158,6 +161,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         tests_after=_counts(final_report(state)),
         cost=_cost(state),
         limits=started.limits,
+        forked=origin_of(state),
         entries=state.entries,
         at=state.worked_at,
         next=next_step(state, where),

@@ -20,7 +20,7 @@ from agent.errors import GreenwardError, UsageProblem
 from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
 from agent.hands import Hands, keep
-from agent.journal import Journal
+from agent.journal import Entry, Journal
 from agent.judge import Judge
 from agent.ledger import estimate
 from agent.live import Said
@@ -37,6 +37,7 @@ from agent.pausing import Stop, pause, stop_of
 from agent.place import Place, setup_notices
 from agent.recipes import Recipes
 from agent.redact import Redactor
+from agent.reopening import untold
 from agent.result import RESULT, result_file
 from agent.runs import JOURNAL
 from agent.scribe import Scribe
@@ -135,14 +136,25 @@ class Session:
                 self._record(state)
                 self._deliver(state, again=True)
                 return state
-            self._check_sandbox(state)
-            self.around.watcher.catch_up(journal.entries, state)
+            self.check_sandbox(state)
+            self._catch_up(journal.entries, state)
             journal.watch(self.around.watcher)
             with self.around.engine() as engine:
                 return self._work(journal, engine, state, *events)
 
-    def _check_sandbox(self, state: RunState) -> None:
-        """A repository's own directory may have come from anywhere: that a run isolates nothing is not its to say."""
+    def _catch_up(self, entries: tuple[Entry, ...], state: RunState) -> None:
+        """Have the watcher take in `entries`, which led to `state`, and told what no session has told anyone."""
+        told = len(entries) - untold(entries)
+        self.around.watcher.catch_up(entries[:told], state if told == len(entries) else fold(entries[:told]))
+        for entry in entries[told:]:
+            self.around.watcher(entry)
+
+    def check_sandbox(self, state: RunState) -> None:
+        """A repository's own directory may have come from anywhere: that a run isolates nothing is not its to say.
+
+        Raises:
+            UsageProblem: the run used another sandbox than the one that is set.
+        """
         wanted, given = state.started.sandbox, self.around.settings.sandbox
         if wanted != given:
             raise UsageProblem(
@@ -199,6 +211,8 @@ class Session:
     def _deliver(self, state: RunState, *, again: bool = False) -> None:
         """Write the files of a finished scaffold, `again` only what is missing; any other result waits for `accept`."""
         if state.started.task.mode != "new" or state.outcome is not Outcome.PASSED:
+            return
+        if state.forked and self.workspace.head() is not None:  # what the other run delivered stays until `accept`
             return
         from agent.accepting import check_out, unwritten  # noqa: PLC0415  (most runs never need it)
 

@@ -122,6 +122,10 @@ class RunState:
     """Tokens of conversation and cap that were too many for the server, whatever its context is said to be; 0: none."""
     wait: float = 0.0
     closing: tuple[Outcome, str] | None = None
+    forked: e.Forked | None = None
+    """From which run this one comes, if it began as another one."""
+    inherited: Spent = field(default_factory=Spent)
+    """What of `spent` that run had spent by then."""
     paused: e.RunPaused | None = None
     """How the last session ended, if it did so before the run and no other one has begun."""
     finished: e.RunFinished | None = None

@@ -3,6 +3,7 @@
 import shlex
 
 from agent.events import Outcome
+from agent.origin import origin_of
 from agent.progress import some, used_lines
 from agent.runs import StoredRun
 from agent.state import RunState
@@ -47,6 +48,8 @@ def summary(state: RunState, where: str = "") -> str:
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
     lines += [f"flagged: {one_line(said)}" for said in some(state.verdict.flagged if state.verdict else ())]
     lines += used_lines(state)
+    if origin := origin_of(state):
+        lines.append(f"forked:  from {origin.words}")
     lines.append(f"branch:  {state.started.branch}")
     lines.append(f"next:    {next_step(state, where)}")
     return sanitise("\n".join(lines))
@@ -64,7 +67,8 @@ def run_line(run: StoredRun) -> str:
     what = one_line(task.request or "the failing tests", REQUEST_SHOWN)
     when, cost = f"{run.state.at:%Y-%m-%d %H:%M}", f"${run.state.spent.dollars:.4f}"
     free = "  (tests were free to change)" if run.state.tests_are_free else ""
-    return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}{free}")
+    origin = f"  (forked from {run.state.forked.parent})" if run.state.forked else ""
+    return sanitise(f"{run.id}  {when}  {task.mode:6}  {run.status:13}  {cost}  {what}{free}{origin}")
 
 
 def headline(state: RunState) -> str:
@@ -123,7 +127,7 @@ def next_step(state: RunState, where: str = "") -> str:
     """The next command to type; `where` as for `summary`."""
     where = shlex.quote(where) if where else ""
     run_id = state.started.run_id
-    if state.started.task.mode == "new" and state.outcome is Outcome.PASSED:
+    if state.started.task.mode == "new" and state.outcome is Outcome.PASSED and state.forked is None:
         return f"cd {where or '.'} && git log"
     run_id += f" --repo {where}" if where else ""
     if state.outcome is None and state.result_tree == state.root_tree:

@@ -115,8 +115,9 @@ def serve():
 
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
-        "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "image",
-        "image import", "new", "plan", "resume", "runs", "show", "undo", "verify",
+        "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "fork", "image",
+        "image import", "new", "plan", "replay", "resume", "runs", "show", "undo",
+        "verify",
     ]  # fmt: skip
 
 

@@ -12,13 +12,14 @@ from agent.loop import run
 from agent.messages import Message
 from agent.reopening import further_request, taking_up
 from agent.state import Due, Phase, due
-from agent.task import Limits, Plan
+from agent.task import Limits, Plan, Prices
 from agent.verdict import VerdictKind
 from tests.kits import (
     DONE,
     PLAN,
     PREPARED,
     TESTS,
+    USAGE,
     World,
     blocked,
     committed,
@@ -191,6 +192,67 @@ def test_a_green_run_takes_no_hint(tmp_path):
     assert "--continue r1" in problem.value.hint
 
 
+# A fork
+
+
+def fork_of(state, **changes):
+    forked = e.Forked(
+        run_id="r2", branch="greenward/work-r2", parent="r1", step=9, commit=state.tip, model=state.started.model,
+        prices=state.started.prices, context=9_000, max_output=900, limits=state.started.limits,
+    )  # fmt: skip
+    return folded_on(state, replace(forked, **changes))
+
+
+RESERVED = e.CallReserved(dollars=0.25, tokens=3_000, max_tokens=500, estimate=10)
+ASKED = folded(started(), told(Say.PLAN), RESERVED, replace(replied("edit"), usage=USAGE))
+"""A run whose model has been asked once, and was billed for more than was estimated."""
+
+
+def test_a_fork_is_another_run_that_has_come_as_far_and_spent_as_much():
+    state = fork_of(ASKED, model="other", limits=Limits(dollars=7.0))
+    now = state.started
+    assert (now.run_id, now.branch, now.model, now.task) == ("r2", "greenward/work-r2", "other", ASKED.started.task)
+    assert (now.context, now.max_output, now.limits) == (9_000, 900, Limits(dollars=7.0))
+    assert (state.messages, state.pending, state.tree) == (ASKED.messages, ASKED.pending, ASKED.tree)
+    assert (state.spent, state.inherited) == (ASKED.spent, ASKED.spent)
+    assert state.spent.dollars > 0
+    assert (state.root_commit, state.root_tree, state.tip) == (ASKED.root_commit, ASKED.root_tree, ASKED.tip)
+
+
+def test_what_was_spent_before_a_fork_stays_at_the_prices_of_then():
+    dear = Prices(input=50.0, cached=50.0, output=50.0)
+    state = folded_on(fork_of(ASKED, prices=dear), RESERVED, replace(replied(), usage=USAGE))
+    assert state.spent.dollars == pytest.approx(ASKED.spent.dollars + dear.cost(USAGE))
+    assert state.inherited.dollars == ASKED.spent.dollars
+
+
+def test_what_was_never_settled_before_a_fork_stays_spent():
+    cut_off = folded(started(), told(Say.PLAN), RESERVED)
+    state = folded_on(fork_of(cut_off), RESERVED, replace(replied(), usage=USAGE))
+    assert state.spent.dollars == pytest.approx(RESERVED.dollars + started().prices.cost(USAGE))
+
+
+def test_what_one_model_counted_bounds_nothing_of_another():
+    assert ASKED.prefix != (0, 0)
+    assert ASKED.density > 1.0
+    same, other = fork_of(ASKED), fork_of(ASKED, model="other")
+    assert (same.prefix, same.density) == (ASKED.prefix, ASKED.density)
+    assert (other.prefix, other.density, other.ceiling) == ((0, 0), 1.0, 0)
+
+
+def test_a_fork_with_a_larger_budget_goes_on_where_the_other_run_ended_for_want_of_it():
+    spent = folded(started(limits=Limits(calls=1)), told(Say.PLAN), RESERVED, replace(replied(), usage=USAGE))
+    ended = folded_on(spent, e.RunFinished(outcome=Outcome.OUT_OF_BUDGET, reason="spent", commit="c0", tree="base"))
+    assert fork_of(ended, limits=Limits(calls=5)).outcome is None
+    assert due(fork_of(ended, limits=Limits(calls=5))) is due(folded_on(ended, e.LimitsChanged(limits=Limits(calls=5))))
+
+
+def test_a_further_request_to_a_fork_remembers_where_it_came_from():
+    ended = folded_on(fork_of(ASKED), e.RunFinished(outcome=Outcome.BLOCKED, reason="", commit="c0", tree="base"))
+    state = folded_on(ended, e.Continued(request="More.", limits=Limits()))
+    assert (state.forked, state.inherited) == (ended.forked, ASKED.spent)
+
+
 # A further request
 
 
@@ -245,7 +307,8 @@ def test_the_clock_stands_still_until_the_user_speaks():
 
     waiting = folded(with_approval(), returned("p", effect=e.Planned(plan=SUBMITTED)), tick=1.0)
     later = EPOCH + timedelta(days=1)
-    for event in (e.PlanApproved(plan=SUBMITTED), e.HintGiven(text="x"), e.LimitsChanged(limits=Limits())):
+    forked = fork_of(waiting).forked
+    for event in (e.PlanApproved(plan=SUBMITTED), e.HintGiven(text="x"), e.LimitsChanged(limits=Limits()), forked):
         assert apply(waiting, Entry(seq=2, at=later, event=event)).spent.seconds == waiting.spent.seconds
 
 

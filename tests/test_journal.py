@@ -23,7 +23,7 @@ from agent.journal import Entry, Journal, read_entries, read_last
 from agent.messages import Message, Usage
 from agent.task import Limits, Plan
 from tests.gitrepo import repository
-from tests.kits import every_event, open_journal, started
+from tests.kits import PRICES, every_event, open_journal, started
 
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
 KINDS = get_args(get_args(e.Event)[0])
@@ -75,6 +75,18 @@ def test_events_that_hold_every_effect_and_kind_are_read_as_they_were_written(pa
         e.PlanWithheld(reason="not yet"),
         e.HintGiven(text="look at the sums"),
         e.RunPaused(why="model", reason="no reply", commit="c1", tree="bad"),
+        e.Forked(
+            run_id="r2",
+            branch="greenward/work-r2",
+            parent="r1",
+            step=7,
+            commit="c1",
+            model="other",
+            prices=PRICES,
+            context=9_000,
+            max_output=900,
+            limits=Limits(dollars=2.0),
+        ),
         e.Continued(request="also subtract", limits=Limits(dollars=3.0), allow_test_changes=("tests/*",)),
     ]
     shortened = e.Shortened(index=2, message=Message(role="tool", content="…", tool_call_id="c"))

@@ -107,7 +107,7 @@ def resume(
     goes_on = given(found.state) is not None
     if not goes_on:
         console.tell(f"the run {found.id} has ended already")
-    _go_on(found, repo, options, _as_begun(found, options, asks=goes_on), given)
+    go_on(found, repo, options, _as_begun(found, options, asks=goes_on), given)
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
@@ -136,7 +136,7 @@ def _ask_for_more(run: str, repo: Path, request: str, options: Flags) -> None:
     def given(state: "RunState") -> "tuple[Event, ...]":
         return (further_request(state, wanted, around.settings.limits, tuple(project.allow_test_changes)),)
 
-    _go_on(found, repo, options, around, given)
+    go_on(found, repo, options, around, given)
 
 
 def _as_begun(found: "StoredRun", options: Flags, *, asks: bool) -> "Surroundings":
@@ -147,7 +147,7 @@ def _as_begun(found: "StoredRun", options: Flags, *, asks: bool) -> "Surrounding
     return surroundings(settings_as_in(found.state) | now, asks=asks)
 
 
-def _go_on(
+def go_on(
     found: "StoredRun",
     repo: Path,
     options: Flags,

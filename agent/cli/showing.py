@@ -44,6 +44,9 @@ def show(
         str | None,
         typer.Option(metavar="[FILE]", help="Write a page; without FILE `run-<id>.html`, with `-` to stdout."),
     ] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Number every step, as `replay` and `fork` do; a line for each.")
+    ] = False,
 ) -> None:
     """Show what a run did, turn by turn, and what it cost.
 
@@ -56,9 +59,13 @@ def show(
     from agent.summary import summary
     from agent.telling import tell
 
-    if as_json and html is not None:
-        raise UsageProblem("`--json` and `--html` exclude each other", hint="run `greenward show` twice")
+    if html is not None and (as_json or steps):
+        other = "--json" if as_json else "--steps"
+        raise UsageProblem(f"`{other}` and `--html` exclude each other", hint="run `greenward show` twice")
     found = found_run(repo, run)
+    if steps:
+        _steps(found, as_json=as_json)
+        return
     told = tell(read_entries(found.directory / JOURNAL))
     where = "" if repo == Path() else str(repo)
     shown = report.report_of(told, where)
@@ -68,6 +75,20 @@ def show(
         console.say(report.as_json(shown))
     else:
         console.say(f"{summary(told.state, where).strip()}\n\n{as_text(shown)}")
+
+
+def _steps(found: "StoredRun", *, as_json: bool) -> None:
+    from agent.journal import read_entries
+    from agent.runs import JOURNAL
+    from agent.steplines import step_lines
+    from agent.stream import Stream
+
+    entries = tuple(read_entries(found.directory / JOURNAL))
+    if as_json:
+        for entry in entries:
+            Stream(console.data)(entry)
+    else:
+        console.say("\n".join(step_lines(entries)))
 
 
 def _write(name: str, shown: "Report", told: "Timeline", repo: Path, found: "StoredRun") -> None:

@@ -21,6 +21,7 @@ from agent.events.effects import Effect, Finish, Planned, TestRun, Unsealed
 from agent.events.sessions import (
     SCHEMA,
     Continued,
+    Forked,
     HintGiven,
     LimitsChanged,
     PlanApproved,
@@ -47,6 +48,7 @@ __all__ = [
     "EnvironmentPrepared",
     "Event",
     "Finish",
+    "Forked",
     "HintGiven",
     "LimitsChanged",
     "ModelReplied",
@@ -77,6 +79,7 @@ Event = Annotated[
     | PlanWithheld
     | HintGiven
     | Continued
+    | Forked
     | EnvironmentPrepared
     | BaselineMeasured
     | Prompted

@@ -9,6 +9,7 @@ from agent.task import Limits, Plan, Prices, Task
 __all__ = [
     "SCHEMA",
     "Continued",
+    "Forked",
     "HintGiven",
     "LimitsChanged",
     "PlanApproved",
@@ -107,6 +108,27 @@ class Continued:
     limits: Limits
     """In force from here on; they count from the run's beginning."""
     allow_test_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """Up to here the journal is another run's, byte for byte; from here on it is the run `run_id`."""
+
+    kind: Literal["forked"] = "forked"
+    run_id: str
+    branch: str
+    parent: str
+    """The run that it comes from."""
+    step: int
+    """The last entry that it has from there."""
+    commit: str
+    """Where its branch begins."""
+    model: str
+    prices: Prices
+    context: int
+    max_output: int
+    limits: Limits
+    """In force from here on; they count from the beginning, what the other run had spent by then included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.e2e.harness import RED
+from tests.e2e.recordings import recorded  # noqa: F401 - a fixture
 from tests.gitrepo import repository
 
 
