@@ -107,7 +107,7 @@ def subject(call: ToolCall | None) -> str:
     return next((one_line(str(arguments[k])) for k in ("path", "command", "pattern", "reason") if arguments.get(k)), "")
 
 
-def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - an arm each
+def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:  # noqa: C901, PLR0912 - an arm each
     match event:
         case e.RunStarted():
             yield f"run {event.run_id}: {event.task.mode} with {event.model}, at most {budget_line(event.limits)}"
