@@ -18,6 +18,7 @@ from agent.edits import Edit
 from agent.models.script import Script
 from agent.seal import Seal
 from agent.workspace import Workspace
+from bench.attacks import attack
 from bench.chaos import chaos, told
 from bench.journals import on_journals
 from bench.runs import (
@@ -52,7 +53,8 @@ def main() -> None:
     for measured in (on_start, on_runs, on_packages, on_parts, on_journals, on_demo):
         for figure in measured():
             print(line(figure), flush=True)
-    print(f"\n{told(chaos())}")
+    print(f"\n{told(chaos())}", flush=True)
+    attack()
 
 
 def on_start() -> Iterator[Figure]:

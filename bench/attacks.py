@@ -1,0 +1,38 @@
+"""The promises under attack, in numbers: money, crashes, faults of the engine, cheats and honest work, tampering.
+
+    python -m bench.attacks [NAME ...]
+
+Each takes minutes; without a name all of them are carried out, one after the other.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from bench import crash, enginefaults, judging, money, tampering
+
+__all__ = ["ATTACKS", "attack"]
+
+
+def _engine() -> None:
+    print(enginefaults.table(enginefaults.engine_faults()))
+
+
+ATTACKS: dict[str, Callable[[], None]] = {
+    "money": money.print_money,
+    "crashes": lambda: print(crash.told(crash.crash())),
+    "engine": _engine,
+    "cheats": lambda: print(judging.cheating()),
+    "honest work": lambda: print(judging.honest_work()),
+    "tampering": lambda: print(tampering.tampering()),
+}
+
+
+def attack(names: Sequence[str] = ()) -> None:
+    """Carry out the attacks `names`, or all of them, and print what came of each."""
+    for name in names or ATTACKS:
+        print(f"\n{name}:\n", flush=True)
+        ATTACKS[name]()
+
+
+if __name__ == "__main__":
+    attack(sys.argv[1:])
