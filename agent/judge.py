@@ -70,7 +70,8 @@ class Judge:
         mode, opened = state.started.task.mode, review(state)
         suspected = self._suspects.of(state, found.tree)
         found = replace(found, suspicions=suspected.found, notes=lenience(suspected.laxer))
-        if refused := _leading_to(Policy.REFUSE, suspected.found):
+        refused = _leading_to(Policy.REFUSE, suspected.found)
+        if refused and not state.tests_are_free:
             return replace(found, kind=VerdictKind.SUSPECT, reasons=refused)
         if mode != "fix":
             found = replace(found, witnesses=self.witnesses.of(state, found))
@@ -84,7 +85,7 @@ class Judge:
         if suspects:
             return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects)
         by_the_user = (*opened, *self._originals(state, found.tree)) if opened and mode != "new" else ()
-        if doubtful := by_the_user + _leading_to(Policy.REVIEW, suspected.found):
+        if doubtful := by_the_user + refused + _leading_to(Policy.REVIEW, suspected.found):
             return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=doubtful)
         return replace(found, kind=VerdictKind.PASSED, notes=found.notes + opened)
 

@@ -45,6 +45,8 @@ def state(root: Path) -> dict[str, bytes]:
     for directory, names, files in os.walk(root):
         names[:] = [name for name in names if name not in {"objects", "greenward"}]
         for name in files:
+            if name == "greenward":  # the ref of the notes, and its log
+                continue
             path = Path(directory) / name
             found[str(path.relative_to(root))] = (
                 os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()

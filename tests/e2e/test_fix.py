@@ -47,7 +47,8 @@ def in_use(root):
 def seen(root):
     """All that the user has, as bytes, and as git tells it."""
     refs = git(root, "for-each-ref", "--format=%(refname) %(objectname)")
-    own = [line for line in refs.splitlines() if not line.startswith(("refs/heads/greenward/", "refs/greenward/"))]
+    ours = ("refs/heads/greenward/", "refs/greenward/", "refs/notes/greenward ")
+    own = [line for line in refs.splitlines() if not line.startswith(ours)]
     before = state(root)
     return before, own, git(root, "--no-optional-locks", "status", "--porcelain"), git(root, "stash", "list")
 

@@ -156,7 +156,7 @@ RENAMED = (
     ("numbers", "sign", "letter"), ("numbers", "candidate", "number"), ("numbers", "found", "so_far"),
     ("numbers", "prime", "factor"), ("cache", "_items", "_entries"), ("graph", "waiting", "left"),
     ("graph", "ready", "free"), ("graph", "todo", "open_nodes"), ("graph", "seen", "known"), ("graph", "others", "needed"),
-    ("cli", "arguments", "words"), ("cli", "command", "verb"), ("cli", "value", "operand"),
+    ("cli", "arguments", "words"), ("cli", "value", "operand"),
 )  # fmt: skip
 
 
