@@ -160,7 +160,7 @@ def bare(client, image):
     [
         (Fault(where=TO, after=b"R" * 300, at=0, what="corrupt"), "was damaged on its way"),
         (Fault(where=FROM, after=b"last words\n", at=26, what="corrupt"), "not clear"),
-        (Fault(where=FROM, after=b"last words\n", at=-3, what="cut"), "not clear"),
+        (Fault(where=FROM, after=b"last words\n", at=-3, what="cut"), "not clear|in the middle of a frame"),
         (Fault(where=FROM, after=b'"Running":false,', at=0, what="corrupt"), "cannot be read"),
         (Fault(where=TO, after=b"VIRTUAL_ENV%3D%2Fopt%2F", at=0, what="corrupt"), "another image"),
     ],
