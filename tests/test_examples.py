@@ -13,6 +13,9 @@ from tests.e2e.harness import ROOT, entries, greenward, subjects, variables
 from tests.gitrepo import git
 from tests.readme import README, block_after, masked
 
+RECHECKED = "02"
+"""The example with commands and runs of some tests: it is executed a second time."""
+
 
 @pytest.mark.docker
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -38,6 +41,11 @@ def test_an_example_ends_as_its_task_states(example, tmp_path):
     since = finished.commit if task["mode"] == "new" else f"{base}..{finished.commit}"
     assert subjects(project, since) == expected["commits"]
     assert git(project, "diff", "--name-only", base, finished.commit).split() == expected["changed"]
+
+    again = ["--recheck"] if number == RECHECKED else []
+    replayed = greenward("replay", *again, "--repo", project, environment=variables(key=None))
+    assert replayed.code == 0, replayed.said
+    assert replayed.out.startswith("the same: run ")
 
 
 @pytest.mark.docker
