@@ -26,7 +26,7 @@ class Notary:
         """Write the proof of a run that passed with `commit`, and return its id; empty where nothing isolated it.
 
         Raises:
-            DamagedRun: it cannot be written.
+            StorageProblem: it cannot be written.
         """
         if not _isolated(state):
             return ""

@@ -5,9 +5,11 @@ process that was killed. It is waited for a little, and then cleared. A lock of 
 for and never touched.
 """
 
+import fcntl
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.durable import Directories, Moment, storing, sync_directory
@@ -17,6 +19,7 @@ from agent.gitfailed import GitFailed, quoted
 
 __all__ = ["Refs"]
 
+ANNOTATING = "annotating"
 OURS = ("refs/heads/greenward/", "refs/heads/greenward-", "refs/greenward/", "refs/notes/greenward")
 _LOCK = re.compile(r"Unable to create '(?P<path>.+\.lock)': File exists")
 _POLL = 0.02
@@ -57,7 +60,19 @@ class Refs:
     def annotate(self, commit: str, text: str, variables: Mapping[str, str]) -> None:
         """Attach `text` to a commit as a note under `refs/notes/greenward`, in place of an earlier one."""
         command = ("notes", "--ref=greenward", "add", "-f", "-F", "-", commit)
-        self._durably("refs/notes/greenward", command, text.encode(), variables)
+        with self._annotating():
+            self._durably("refs/notes/greenward", command, text.encode(), variables)
+
+    @contextmanager
+    def _annotating(self) -> Iterator[None]:
+        """A block in which no other run annotates: git writes all notes anew, and would lose those of the others."""
+        path = self._common / "greenward" / ANNOTATING
+        with storing(path):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            file = path.open("ab")
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _durably(self, ref: str, command: tuple[str, ...], stdin: bytes, variables: Mapping[str, str] | None) -> None:
         self._objects.sync()

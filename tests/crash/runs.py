@@ -16,10 +16,12 @@ from typing import Any, Self
 
 from agent.durable import Moment
 from agent.errors import DamagedRun
+from agent.events import Outcome
 from agent.folding import fold
 from agent.hands import ID_LENGTH
 from agent.journal import read_entries
 from agent.models.server import ScriptedServer
+from agent.proof import PROOF, load
 from agent.result import result_file
 from agent.state import RunState
 from tests.crash.world import Story, copied
@@ -48,7 +50,9 @@ FOREIGN = ("GREENWARD_", "RUNAPI_", "OPENAI_", "XDG_", "GIT_")
 """Prefixes of variables of whoever runs this that must not reach what is run."""
 WHO = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in
        (("NAME", "Ada"), ("EMAIL", "ada@example.org"))}  # fmt: skip
-OURS = (".git/refs/heads/greenward/", ".git/refs/greenward/", ".git/logs/refs/heads/greenward/")
+OURS = tuple(
+    f".git/{log}refs/{ref}" for log in ("", "logs/") for ref in ("heads/greenward/", "greenward/", "notes/greenward")
+)
 BY_GIT = (".git/index", ".git/logs/", ".git/ORIG_HEAD", ".git/COMMIT_EDITMSG", ".git/refs/heads/main")
 """What differs after the same was done twice, or at another time; it is compared by what git says of it."""
 
@@ -223,7 +227,8 @@ def killed_run(zygote: Zygote, reference: Undisturbed, kills: Sequence[Kill], ro
             call, last = _on_its_way(root)
             lasts.append(last)
             hit.update(() if call is None else (call,))
-        calls = Counter(_place(received.body) for received in server.requests)
+        whole = [received.body for received in server.requests if "messages" in received.body]
+        calls = Counter(map(_place, whole))  # what was killed while it sent a request asked nothing
         wrong = [*_wrong(root, reference, answer, family=any(kill.family for kill in kills))]
         wrong += _repeated(calls, hit)
         wrong += [] if wrong else _accounts(root, reference, server, same=not hit)
@@ -315,6 +320,18 @@ def _wrong(root: Path, reference: Undisturbed, answer: Answer, *, family: bool) 
         return
     if _journal(root).with_name("result.json").read_bytes() != result_file(found, exit_code=answer.code):
         yield "result.json is not the last word"
+    if found.outcome is Outcome.PASSED:
+        yield from _unproven(root, found)
+
+
+def _unproven(root: Path, found: RunState) -> Iterator[str]:
+    """What differs between the three places in which the proof of a green run is named."""
+    end, proof = found.finished, _journal(root).with_name(PROOF).read_bytes()
+    note = git(root, "notes", "--ref=greenward", "show", end.commit if end else "", check=False)
+    if f"{note}\n".encode() != proof:
+        yield f"the note is not the proof: {note[:200]}"
+    if end is None or load(proof).id != end.proof:
+        yield "the run ended with another proof"
 
 
 def left_behind(root: Path, *, family: bool) -> Iterator[str]:

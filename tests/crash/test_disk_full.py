@@ -18,7 +18,8 @@ from tests.gitrepo import git
 RUN = ".git/greenward/runs/r1"
 PLACES = [
     (".git/greenward", Moment.JOURNAL_BEGUN, 5, "journal.jsonl cannot be written: No space left on device"),
-    (".git/greenward", Moment.FILE_BEGUN, 3, "result.json cannot be written: No space left on device"),
+    (".git/greenward", Moment.FILE_BEGUN, 3, "proof.json cannot be written: No space left on device"),
+    (".git/greenward", Moment.FILE_BEGUN, 4, "result.json cannot be written: No space left on device"),
     (f"{RUN}/artifacts", Moment.FILE_BEGUN, 1, "cannot be written: No space left on device"),
     (".git/objects", Moment.BLOB_BEGUN, 3, "no room is left on the disk of"),
     (".git/objects", Moment.TREE_BEGUN, 3, "No space left on device"),

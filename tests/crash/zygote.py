@@ -239,7 +239,7 @@ def _done(order: Order) -> int:
 
 def _around(order: Order, passing: Passing) -> Surroundings:
     flags = {
-        "sandbox": "local",
+        "sandbox": "docker",  # in name: what is opened is `Isolated`, so that there is a proof
         "base_url": order.base_url,
         "limits.iterations": order.iterations,
         "prices.input": 0.48,

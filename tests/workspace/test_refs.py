@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_lock_on_our_notes_is_cleared_as_well(root):
         workspace.annotate(workspace.head(), "one")
     assert git(root, "notes", "--ref=greenward", "show") == "one"
     assert not lock.exists()
+
+
+def test_runs_that_annotate_at_the_same_time_keep_each_others_notes(root):
+    """Git alone writes all notes anew from those that it read, and the last one wins."""
+    for number in range(8):
+        git(root, "commit", "-q", "--allow-empty", "-m", str(number))
+    commits = git(root, "rev-list", "HEAD").splitlines()
+
+    def annotate(commit):
+        with Workspace.open(root) as workspace:
+            workspace.annotate(commit, f"of {commit}")
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(annotate, commits))
+    assert len(git(root, "notes", "--ref=greenward", "list").splitlines()) == len(commits)
 
 
 def test_a_lock_of_a_command_that_still_works_is_waited_for(root, refs):
