@@ -111,9 +111,10 @@ class Run:
     def die(self, torn: int | None = None) -> None:
         """Kill its process; of the line that it was writing only `torn` bytes are in the file, if that is said."""
         process, self.process = self._working, None
+        wrote = process.wrote
         while process.go(Died()) != "ended":
             pass
-        if torn is None or process.wrote is None:
+        if torn is None or wrote is None:
             return
         line = self.entries.pop()
         self.state = fold(self.entries) if self.entries else None

@@ -47,6 +47,7 @@ def test_every_kind_of_history_can_be_told():
     the_model_says_everything()
     everything_comes_between()
     runs_end_in_every_way()
+    processes_die_between_the_branch_and_the_journal()
 
     wanted = {
         *(f"model {kind}" for kind in KINDS),
@@ -119,6 +120,26 @@ def runs_end_in_every_way():
         any_history.the_model_works(which=0, kinds=["improves"])
         any_history.a_run_is_taken_up(which=0, way="with larger limits")
         any_history.the_model_works(which=0, kinds=["talks"] * 5)
+
+
+def processes_die_between_the_branch_and_the_journal():
+    """And what comes next is not what they were about to do."""
+    with history() as any_history:
+        any_history.the_model_works(which=0, kinds=["improves", "breaks"])
+        any_history.a_process_dies(which=0, stops=0, pauses=True, torn=0)
+        any_history.the_model_works(which=0, kinds=["improves"])
+    with history() as any_history:
+        any_history.the_model_works(which=0, kinds=["improves"])
+        any_history.the_model_replies(which=0, kind="breaks", told="as it is", stops=0)
+        any_history.a_process_dies(which=0, stops="committed", pauses=False, torn=0)
+        any_history.a_run_is_taken_up(which=0, way="as it is")
+        any_history.a_run_is_interrupted(which=0, stops=0)
+    with history() as any_history:
+        any_history.the_model_works(which=0, kinds=["improves", "breaks"])
+        any_history.the_model_replies(which=0, kind="gives up", told="as it is", stops=0)
+        any_history.a_process_dies(which=0, stops="run_finished", pauses=False, torn=0)
+        any_history.a_run_is_taken_up(which=0, way="with a hint")
+        any_history.the_model_works(which=0, kinds=["improves"])
 
 
 @contextmanager
