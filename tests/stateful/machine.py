@@ -196,7 +196,7 @@ class AnyHistory(RuleBasedStateMachine):
             self.refused += 1
             reached("second session refused")
             with Workspace.open(self.repo) as workspace, pytest.raises(UsageProblem, match="another process"):
-                Session(workspace=workspace, around=run.around()).resume(run.id, taking_up)
+                Session(workspace=workspace, around=run.around()).resume(run.id, lambda _state: None)
 
     # What the user does
 

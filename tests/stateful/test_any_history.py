@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from agent.events import Outcome
 from agent.task import Limits
 from sandbox import EngineGone, SandboxLost
-from tests.stateful.machine import FAILURES, REACHED, TOLD, WAYS, AnyHistory
+from tests.stateful.machine import FAILURES, FAR, REACHED, TOLD, WAYS, AnyHistory
 from tests.stateful.model import KINDS
 from tests.stateful.user import ACTIONS
 
@@ -47,6 +47,7 @@ def test_every_kind_of_history_can_be_told():
     the_model_says_everything()
     everything_comes_between()
     runs_end_in_every_way()
+    what_was_left_is_taken_up()
     processes_die_between_the_branch_and_the_journal()
 
     wanted = {
@@ -71,6 +72,11 @@ def the_model_says_everything():
         for number, kind in enumerate(KINDS):
             any_history.the_model_replies(which=0, kind=kind, told=TOLD[number % len(TOLD)], stops=1)
             any_history.all_is_well()
+    for told in ("belittled", "inflated"):
+        with history() as any_history:
+            for kind in ("improves", "runs tests", "edits"):
+                any_history.the_model_replies(which=0, kind=kind, told=told, stops=FAR)
+                any_history.all_is_well()
 
 
 def everything_comes_between():
@@ -120,6 +126,17 @@ def runs_end_in_every_way():
         any_history.the_model_works(which=0, kinds=["improves"])
         any_history.a_run_is_taken_up(which=0, way="with larger limits")
         any_history.the_model_works(which=0, kinds=["talks"] * 5)
+
+
+def what_was_left_is_taken_up():
+    with history() as any_history:
+        any_history.the_model_works(which=0, kinds=["improves", "breaks"])
+        any_history.a_run_is_interrupted(which=0, stops=0)
+        any_history.the_model_works(which=0, kinds=["improves"])
+    with history() as any_history:
+        any_history.the_model_works(which=0, kinds=["edits"])
+        any_history.a_process_dies(which=0, stops="model_replied", pauses=False, torn=40)
+        any_history.the_user_tidies()
 
 
 def processes_die_between_the_branch_and_the_journal():

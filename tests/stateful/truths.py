@@ -60,10 +60,12 @@ class Truths:
         self._journals[run.id] = data
 
     def commits_are_there_once_and_in_order(self, run: Run, state: RunState) -> None:
-        chain = [(state.root_commit, state.root_tree)]
-        for event in (entry.event for entry in run.entries):
-            if isinstance(event, MOVES) and event.commit != chain[-1][0]:
+        chain, left = [(state.root_commit, state.root_tree)], False
+        for event in (entry.event for entry in run.entries if isinstance(entry.event, MOVES)):
+            if event.commit != chain[-1][0]:
+                assert left or event.tree != chain[-1][1], "what changed nothing is no commit"
                 chain.append((event.commit, event.tree))
+            left = not isinstance(event, e.Committed)
         assert (state.finished.commit if state.finished else state.tip) == chain[-1][0]
         key = (tuple(chain), run.unknown, ref_of(self.root, run.branch))
         if self._branches.get(run.id) == key:
