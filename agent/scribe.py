@@ -47,6 +47,7 @@ class Scribe:
             return self._commit(state, best.tree, _subject(state), _done(state)), best.tree
         tree = best.tree if best else state.tip_tree if state.started.task.mode == "new" else state.base
         if tree == state.tip_tree:
+            self._known_tip(state)
             return state.tip, tree
         subject = f"Return to iteration {best.number}, the best one" if best else "Return to what was there before"
         return self._commit(state, tree, subject, "", best or _nothing_better(state)), tree
@@ -56,13 +57,19 @@ class Scribe:
 
         Its date is the journal's: cut off between the branch and the journal, a run makes the same commit again.
         """
+        tip = self._known_tip(state)
         if tree == state.tip_tree and iteration is None and state.returned is None:
             return state.tip
         message = compose(subject, body, _trailers(state, iteration))
         commit = self.workspace.commit(tree, state.tip, message, at=state.worked_at)
-        at_base = state.tip == state.root_commit
-        self.workspace.advance(state.started.branch, commit, None if at_base else state.tip)
+        self.workspace.advance(state.started.branch, commit, tip)
         return commit
+
+    def _known_tip(self, state: RunState) -> str | None:
+        """Where the branch is; None if there is none yet. A killed process may have gone further, and never told."""
+        begun = state.tip != state.root_commit
+        self.workspace.put_back(state.started.branch, state.tip, begun=begun)
+        return state.tip if begun else None
 
 
 def _nothing_better(state: RunState) -> Iteration:

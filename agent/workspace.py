@@ -288,12 +288,38 @@ class Workspace:
             if self._branch(ref) != new:
                 raise self._lost(branch, ref, expected, failure) from failure
 
+    def put_back(self, branch: str, tip: str, *, begun: bool) -> None:
+        """Take a commit off `branch` that a killed process put on `tip`, and of which it never told.
+
+        A branch that was not `begun` before is gone then. Only who holds the run's journal may ask for this.
+
+        Raises:
+            UsageProblem: a lock of the user's is in the way.
+        """
+        ref = f"refs/heads/{branch}"
+        found = self.git.find(ref) or self._branch(ref)
+        if not self._never_told(found, tip):
+            return
+        if begun:
+            self.refs.set(ref, tip, old=found, message="greenward", variables=_identity())
+        else:
+            self.git.run("update-ref", "-d", "--end-of-options", ref, found)
+
     def annotate(self, commit: str, text: str) -> None:
         """Attach `text` to a commit as a note under `refs/notes/greenward`, in place of an earlier one."""
         self.refs.annotate(commit, text, _identity())
 
     def _branch(self, ref: str) -> str:
         return self.git.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
+
+    def _never_told(self, commit: str, tip: str) -> bool:
+        """Whether `commit` is greenward's own, on `tip`: the journal would know of it, had its maker lived."""
+        if not commit or commit == tip:
+            return False
+        headers = self.git.object(commit)[1].partition(b"\n\n")[0].split(b"\n")
+        parents = [line for line in headers if line.startswith(b"parent ")]
+        ours = any(line.startswith(b"committer %b <%b> " % tuple(map(str.encode, IDENTITY))) for line in headers)
+        return ours and parents == [b"parent " + tip.encode()]
 
     def _lost(self, branch: str, ref: str, expected: str, failure: GitFailed) -> DamagedRun:
         found = self._branch(ref) or "0" * len(expected)

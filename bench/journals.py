@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import chain, cycle, islice
 from pathlib import Path
 
@@ -30,6 +31,8 @@ TURNS, EVENTS, TIMES = 500, 10_000, 5
 FILES, CASES = 60, 200
 EDIT_EACH, TEST_EACH = 10, 20
 """Turns: how often the model writes something, and how often it runs the tests."""
+SECONDS = timedelta(seconds=3)
+"""Between two events of the run that is folded."""
 REASONING = "The price of a part is what it says, and the total is their sum. " * 16
 LIMITS = ("--max-calls", "5000", "--max-iterations", "500", "--max-cost", "5000", "--max-minutes", "600")
 BROKE = 7
@@ -102,7 +105,7 @@ def folds(entries: Sequence[Entry], events: int, times: int) -> list[float]:
     first, *rest = (entry for entry in entries if not isinstance(entry.event, Compacted))
     assert isinstance(first.event, RunStarted)
     numbered = enumerate(islice(chain([first], cycle(rest)), events))
-    long = [replace(entry, seq=seq) for seq, entry in numbered]
+    long = [replace(entry, seq=seq, at=first.at + seq * SECONDS) for seq, entry in numbered]
     seconds = []
     for _ in range(times):
         began = time.perf_counter()

@@ -143,6 +143,42 @@ def test_a_run_that_was_cut_off_between_branch_and_journal_makes_the_same_commit
     assert first == second
 
 
+@pytest.mark.parametrize("best", ["passed", "failed"])
+def test_a_commit_that_nobody_was_told_of_gives_way_to_the_next(at, best):
+    """A pause put the branch back, or committed what it had; its process died before that was written down."""
+    if best == "passed":
+        iteration(at, "x = 2\n", a="passed", b="failed", c="passed")
+        iteration(at, "x = 3\n", a="failed", b="failed", c="passed")
+    else:
+        at.wrote(at.put({"app.py": "x = 2\n"}), a="passed", b="failed", c="passed")
+    tip = at.state.tip
+    (untold,) = at.scribe.pause(at.state, "interrupted", "interrupted")
+    assert untold.commit != tip
+    iteration(at, "x = 4\n", a="passed", b="passed", c="passed")
+
+    assert git(at.root, "rev-parse", f"{BRANCH}^") == tip
+    assert git(at.root, "rev-parse", BRANCH) == at.state.tip
+
+
+def test_a_commit_that_nobody_was_told_of_is_taken_back_by_a_pause_that_makes_none(at):
+    iteration(at, "x = 2\n", a="passed", b="failed", c="passed")
+    tip, known = at.state.tip, list(at.events)
+    iteration(at, "x = 3\n", a="failed", b="failed", c="passed")
+    at.events[:] = known
+    list(at.scribe.pause(at.state, "interrupted", "interrupted"))
+
+    assert git(at.root, "rev-parse", BRANCH) == tip
+
+
+def test_a_branch_of_a_commit_that_nobody_was_told_of_is_gone_after_a_pause_at_the_base(at):
+    known = list(at.events)
+    iteration(at, "x = 3\n", a="failed", b="failed", c="failed")
+    at.events[:] = known
+    list(at.scribe.pause(at.state, "interrupted", "interrupted"))
+
+    assert git(at.root, "for-each-ref", f"refs/heads/{BRANCH}") == ""
+
+
 def test_a_branch_that_someone_moved_is_left_alone(at):
     iteration(at, "x = 2\n", a="failed", b="failed", c="passed")
     git(at.root, "branch", "-f", BRANCH, "main")
