@@ -183,7 +183,10 @@ def test_no_code_of_the_files_is_executed_and_nothing_is_said_about_its_warnings
 
 def test_the_detectors_need_neither_files_nor_a_clock():
     """They are handed bytes, so that what they say depends on nothing else."""
-    script = "import sys, agent.suspicions; print({'subprocess', 'socket', 'git', 'docker'} & set(sys.modules))"
+    script = (
+        "import sys; before = set(sys.modules); import agent.suspicions; "
+        "print({'subprocess', 'socket', 'git', 'docker'} & (set(sys.modules) - before))"
+    )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
