@@ -114,11 +114,15 @@ class Process:
 
 @dataclass
 class Stopping(Silent):
-    """A watcher under which the process holds still after each entry."""
+    """A watcher under which the process holds still after each entry that it writes."""
 
     process: Process
+    durable: int
+    """How many entries there were before; of those that no session has told of, it is told when this one begins."""
 
     def __call__(self, entry: Entry) -> None:
+        if entry.seq < self.durable:
+            return
         self.process.wrote = entry
         self.process.stop("wrote")
 

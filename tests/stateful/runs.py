@@ -138,7 +138,7 @@ class Run:
         def worked(process: Process) -> RunState:
             self.process = process
             with Workspace.open(self.root) as workspace:
-                around = self.around(Stopping(process))
+                around = self.around(Stopping(process, self.began_at))
                 session = SteppedSession(
                     workspace=workspace, around=around, process=process, provider=self.provider, clock=self.clock,
                     beginning=self._is_remembered,
