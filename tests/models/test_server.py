@@ -239,10 +239,10 @@ def test_a_reply_comes_after_a_pause():
 
 def test_it_is_known_when_requests_came_in_and_answers_were_out():
     with serve(say("one")) as server:
-        for _ in range(2):
+        for answers in (1, 2):
             post(server)
-        while len(server.answered) < 2:
-            time.sleep(0.005)
+            while len(server.answered) < answers:
+                time.sleep(0.005)
     times = [
         time for pair in zip([request.at for request in server.requests], server.answered, strict=True) for time in pair
     ]
