@@ -12,7 +12,7 @@ from agent.ledger import Refused, estimate, reserve
 from agent.messages import digest_of
 from agent.models import Model, ModelError, Rendered, Request, ToolSpec
 from agent.pacing import Pace
-from agent.state import RunState
+from agent.state import RunState, clock_left
 
 __all__ = ["Asker", "as_it_is"]
 
@@ -67,17 +67,15 @@ class Asker:
             return
         if pause := self.pace.pause(state, prompt + reservation.max_tokens):
             self.sleep(pause)
+        ends = began + clock_left(state)
+        if (seconds := ends - self.clock()) <= 0:
+            yield _out_of_time(state)
+            return
         yield replace(reservation, digest=digest_of(state.messages))
         try:
-            reply = self.model.complete(replace(request, max_tokens=reservation.max_tokens))
+            reply = self.model.complete(replace(request, max_tokens=reservation.max_tokens, seconds=seconds))
         except ModelError as error:
-            left = state.started.limits.seconds - state.spent.seconds - (self.clock() - began)
-            wait = self.delay(error, state.failures + 1, left)
-            yield CallFailed(error=error.kind, message=error.message, billed=error.billed, usage=error.usage, wait=wait)
-            if error.kind == "overflow":
-                yield self._overflow(state, error)
-            elif wait is None:
-                raise _final(error, state.started.run_id, left) from error
+            yield from self._failed(state, error, self.clock() - began)
             return
         replied = ModelReplied(
             message=reply.message,
@@ -89,11 +87,28 @@ class Asker:
         )
         yield _remarked(replied, replace(state, reserved=reservation))
 
+    def _failed(self, state: RunState, error: ModelError, took: float) -> Iterator[Event]:
+        """What comes of a failure, after `took` seconds: another try, if there is time for one, or the end."""
+        left = state.started.limits.seconds - state.spent.seconds - took
+        out_of_time = clock_left(state) <= took
+        wait = 0.0 if out_of_time else self.delay(error, state.failures + 1, left)
+        yield CallFailed(error=error.kind, message=error.message, billed=error.billed, usage=error.usage, wait=wait)
+        if error.kind == "overflow":
+            yield self._overflow(state, error)
+        elif out_of_time:
+            yield _out_of_time(state)
+        elif wait is None:
+            raise _final(error, state.started.run_id, left) from error
+
     def _overflow(self, state: RunState, error: ModelError) -> Event:
         """Room for one more try, if there is any to be had, and none was made for the same reason just before."""
         compacted = None if state.overflowed else self.compactor.compact(replace(state, overflowed=1))
         reason = f"the conversation does not fit the model's context: {error.message}"
         return compacted or BudgetExhausted(reason=reason)
+
+
+def _out_of_time(state: RunState) -> BudgetExhausted:
+    return BudgetExhausted(reason=f"the budget of {state.started.limits.seconds:g} seconds is spent")
 
 
 def _remarked(reply: ModelReplied, state: RunState) -> ModelReplied:

@@ -13,7 +13,7 @@ from agent.task import Plan
 from agent.testreport import TestReport
 from agent.verdict import Verdict, shortfall
 
-__all__ = ["Due", "Iteration", "Phase", "RunState", "due", "ending", "seconds_left"]
+__all__ = ["Due", "Iteration", "Phase", "RunState", "clock_left", "due", "ending", "seconds_left"]
 
 TAIL_SECONDS = 10.0
 """Kept of the time for a last verdict, besides twice what the suite took; of short limits a quarter is kept."""
@@ -214,6 +214,11 @@ def seconds_left(state: RunState, *, to_the_end: bool = False) -> float:
     With `to_the_end` also those that are kept for a last test and verdict.
     """
     return min(state.spent.left(state.started.limits, tail=0.0 if to_the_end else _tail(state)))
+
+
+def clock_left(state: RunState) -> float:
+    """Seconds of the wall clock in which the model may be asked."""
+    return state.spent.left(state.started.limits, tail=_tail(state))[0]
 
 
 def _tail(state: RunState) -> float:

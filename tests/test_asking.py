@@ -197,7 +197,7 @@ def test_a_wait_is_measured_by_what_is_left_of_the_wall_clock():
     )
     assert state.spent.seconds == 10.0
     list(bench.asker.ask(state))
-    assert bench.left == [80.0], "100 s, 10 s of them spent before, and 10 s in the call"
+    assert bench.left == [70.0], "100 s, 10 s of them spent before, 10 s until the call, and 10 s in it"
 
 
 def test_a_wait_that_does_not_fit_into_the_run_ends_it_at_once_and_says_so():
@@ -206,12 +206,34 @@ def test_a_wait_that_does_not_fit_into_the_run_ends_it_at_once_and_says_so():
     policy = replace(bench.asker, delay=lambda error, n, left: delay(error, n, random=lambda: 0.0, remaining=left))
     with pytest.raises(ModelProblem) as raised:
         list(policy.ask(ready(limits=Limits(seconds=100.0))))
-    assert raised.value.message == "HTTP 429; it asks to wait 3600 s, and the run has 90 s left"
+    assert raised.value.message == "HTTP 429; it asks to wait 3600 s, and the run has 80 s left"
     assert "`greenward resume r1`" in raised.value.hint
     patient = Bench([asked])
     policy = replace(patient.asker, delay=policy.delay)
     *_, failed = policy.ask(ready(limits=Limits(seconds=4_000.0)))
     assert failed.wait == 3_600.0
+
+
+def test_a_call_has_only_the_time_that_is_not_kept_for_the_last_verdict():
+    bench = Bench([turn(text="Hm.")])
+    list(bench.asker.ask(ready(limits=Limits(seconds=100.0))))
+    assert bench.model.requests[0].seconds == 80.0, "10 s are kept, and 10 s were gone"
+
+
+def test_a_call_that_time_ended_ends_the_run_by_its_budget():
+    cut = ModelError("transport", "it took longer than its deadline", retryable=True)
+    bench = Bench([cut])
+    *_, failed, exhausted = bench.asker.ask(ready(limits=Limits(seconds=25.0)))
+    assert failed == e.CallFailed(error="transport", message=cut.message, billed=True, usage=None, wait=0.0)
+    assert exhausted == e.BudgetExhausted(reason="the budget of 25 seconds is spent")
+    assert bench.asked == [], "no other try is thought of"
+
+
+def test_no_call_begins_when_its_time_went_by_waiting():
+    bench = Bench([turn(text="Hm.")])
+    events = list(bench.asker.ask(ready(limits=Limits(seconds=12.0))))
+    assert events == [e.BudgetExhausted(reason="the budget of 12 seconds is spent")]
+    assert bench.model.requests == []
 
 
 STARVED = e.CallFailed(error="starved", message="cut", billed=True, usage=USAGE, wait=0.5)

@@ -1,5 +1,6 @@
 """The seam to a language model: one Protocol, its request, its reply and its errors."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ class Request:
     max_tokens: int = 32_768
     think: bool = True
     """False asks for a reply without reasoning, where the endpoint lets that be asked."""
+    seconds: float = math.inf
+    """How long the reply may take; the endpoint's own limit holds besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import threading
 import time
 import uuid
@@ -72,6 +73,7 @@ class OpenAIModel:
         recalled = self._memory.recall(endpoint.base_url, endpoint.model)
         self._known = recalled or _known_at_first(endpoint)
         self._learned = False
+        self._seconds = math.inf
         if recalled and self._in_text and endpoint.protocol == "auto":
             observe(Said(REMEMBERED))
         self._loading: threading.Thread | None = None
@@ -110,6 +112,7 @@ class OpenAIModel:
             ModelError: there is none; nothing of a partial reply may be used.
             ValueError: the tools cannot be offered.
         """
+        self._seconds = request.seconds
         while True:
             in_text, body = self._in_text, self._body(request)
             try:
@@ -331,7 +334,7 @@ class OpenAIModel:
 
         for name in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)  # OPENAI_LOG would print whole requests
-        http = transport.http_client(self.endpoint)
+        http = transport.http_client(self.endpoint, lambda: self._seconds)
         return openai.OpenAI(
             api_key=self.endpoint.key or "none",
             admin_api_key="",

@@ -3,8 +3,12 @@
 Imported on first use only, since the HTTP library takes a while to load.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from socket import SHUT_RDWR
+from threading import Timer
 from typing import cast
 
 import httpx2
@@ -22,8 +26,10 @@ _DEADLINE = "greenward.deadline"
 _PASSED_ON = frozenset({"connection", "content-length", "x-client-request-id"})
 
 
-def http_client(endpoint: Endpoint) -> httpx2.Client:
+def http_client(endpoint: Endpoint, seconds: Callable[[], float] = lambda: math.inf) -> httpx2.Client:
     """A client that talks to `endpoint` alone: it follows no redirect and sends no header but the few needed.
+
+    `seconds` says of each call how long it may take at most.
 
     Raises:
         UsageProblem: a proxy or certificate variable of the operator's cannot be used.
@@ -35,7 +41,7 @@ def http_client(endpoint: Endpoint) -> httpx2.Client:
             follow_redirects=False,
             trust_env=endpoint.trust_env and not endpoint.loopback,
             verify=endpoint.encrypted,  # without TLS there is nothing to verify, and certificates take long to load
-            event_hooks={"request": [_gate(endpoint)], "response": [_guard]},
+            event_hooks={"request": [_gate(endpoint, seconds)], "response": [_guard]},
         )
     except (ImportError, ValueError, OSError) as error:
         hint = "check the proxy variables, SSL_CERT_FILE and SSL_CERT_DIR"
@@ -77,7 +83,7 @@ def _reasons(error: BaseException) -> list[BaseException]:
     return reasons
 
 
-def _gate(endpoint: Endpoint) -> Callable[[httpx2.Request], None]:
+def _gate(endpoint: Endpoint, seconds: Callable[[], float]) -> Callable[[httpx2.Request], None]:
     """The last look at a request: only headers that it needs, whatever the SDK took from its environment."""
 
     def admit(request: httpx2.Request) -> None:
@@ -91,7 +97,9 @@ def _gate(endpoint: Endpoint) -> Callable[[httpx2.Request], None]:
             request.headers["Content-Type"] = "application/json"
         if endpoint.key:
             request.headers["Authorization"] = f"Bearer {endpoint.key}"
-        request.extensions = {**request.extensions, _DEADLINE: time.monotonic() + endpoint.total}
+        allowed = min(endpoint.total, seconds())
+        waits = {name: min(wait, allowed) for name, wait in request.extensions["timeout"].items()}
+        request.extensions = {**request.extensions, "timeout": waits, _DEADLINE: time.monotonic() + allowed}
 
     return admit
 
@@ -102,19 +110,41 @@ class _Bounded(httpx2.SyncByteStream):
     def __init__(self, response: httpx2.Response) -> None:
         self._inner = cast("httpx2.SyncByteStream", response.stream)
         self._request = response.request
+        self._deadline: float = response.request.extensions[_DEADLINE]
+        self._alarm = Timer(max(0.0, self._deadline - time.monotonic()), _hang_up, [response])
+        self._alarm.daemon = True
+        self._alarm.start()
 
     def __iter__(self) -> Iterator[bytes]:
         taken = 0
-        for chunk in self._inner:
-            taken += len(chunk)
-            if time.monotonic() > self._request.extensions[_DEADLINE]:
-                raise httpx2.ReadTimeout("the call took longer than its deadline", request=self._request)
-            if taken > MOST_BYTES:
-                raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes", request=self._request)
-            yield chunk
+        try:
+            for chunk in self._inner:
+                taken += len(chunk)
+                if taken > MOST_BYTES:
+                    raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes", request=self._request)
+                if self._late:
+                    break
+                yield chunk
+        except TRANSPORT_ERRORS:
+            if not self._late:
+                raise
+        if self._late:
+            raise httpx2.ReadTimeout("the call took longer than its deadline", request=self._request)
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() >= self._deadline
 
     def close(self) -> None:
+        self._alarm.cancel()
         self._inner.close()
+
+
+def _hang_up(response: httpx2.Response) -> None:
+    """End the read under way: of a body whose next byte does not come, its own timeout begins with the last one."""
+    connection = response.extensions["network_stream"].get_extra_info("socket")
+    with suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
 
 
 def _guard(response: httpx2.Response) -> None:

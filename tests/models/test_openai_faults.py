@@ -9,6 +9,8 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -262,6 +264,27 @@ def chatty(server, connection):
 def test_heartbeats_do_not_keep_a_call_alive_for_ever(raw):
     server, model = raw(chatty, total=0.2)
     assert "longer than its deadline" in error_of(model).message
+    assert server.hung_up.wait(10)
+
+
+def test_a_call_takes_no_longer_than_the_request_allows(raw):
+    server, model = raw(chatty, total=600.0)
+    with pytest.raises(ModelError, match="longer than its deadline"):
+        model.complete(replace(ASK, seconds=0.2))
+    assert server.hung_up.wait(10)
+
+
+def test_a_silent_stream_ends_at_the_deadline_and_not_as_long_after_it_as_a_silence_may_last(raw):
+    def falling_silent(server, connection):
+        connection.sendall(chunked(HELLO))
+        time.sleep(0.3)
+        connection.sendall(b"8\r\n: ping\n\n\r\n")
+        until_hangup(server, connection)
+
+    server, model = raw(falling_silent, idle=600.0)
+    with pytest.raises(ModelError, match="longer than its deadline") as caught:
+        model.complete(replace(ASK, seconds=0.4))
+    assert (caught.value.retryable, caught.value.billed) == (True, True)
     assert server.hung_up.wait(10)
 
 
