@@ -13,7 +13,7 @@ from agent.trees import Blob
 from agent.verdict import Verdict, VerdictKind
 from tests.judging.honest import Change
 from tests.judging.library import LIBRARY
-from tests.lab import IsolatedEngine, Lab
+from tests.lab import HereEngine, IsolatedEngine, Lab
 
 __all__ = ["Court", "judged", "table"]
 
@@ -29,21 +29,35 @@ class Court:
         mode: Mode = "fix",
         allowed: tuple[str, ...] = (),
         seconds: float = 60,
+        engine: HereEngine | None = None,
     ) -> None:
         """`allowed` are tests that the user lets be changed; a run of the suite has `seconds`."""
-        self.lab = Lab(root, dict(base), mode=mode, engine=IsolatedEngine(), allow_test_changes=allowed)
+        self.lab = Lab(root, dict(base), mode=mode, engine=engine or IsolatedEngine(), allow_test_changes=allowed)
         self.lab.bench = replace(self.lab.bench, timeout=seconds)
         self.lab.measured()
         self._before = list(self.lab.events)
 
-    def judge(self, files: Mapping[str, str | bytes | None], criteria: tuple[Criterion, ...] = ()) -> Verdict:
-        """The verdict on the base with `files` changed (None: deleted), whatever seals forbid."""
+    def judge(
+        self,
+        files: Mapping[str, str | bytes | None],
+        criteria: tuple[Criterion, ...] = (),
+        *,
+        opened: tuple[str, ...] = (),
+        claimed: TestReport | None = None,
+    ) -> Verdict:
+        """The verdict on the base with `files` changed (None: deleted), whatever seals forbid.
+
+        `opened` are tests of the user's that the model opened; `claimed` is what it was shown of the tests.
+        """
         lab = self.lab
         lab.events = list(self._before)
         lab.planned(criteria=criteria)
         changes = {path: _blob(data) for path, data in files.items()}
         tree = lab.workspace.trees.build(lab.state.base, changes)
-        lab.events.append(e.TestsFinished(report=lab.state.baseline or TestReport(), tree=tree))
+        for path in opened:
+            lab.called("unseal", "{}")
+            lab.events.append(lab.returned(lab.state.tree, e.Unsealed(path=path, reason="it is wrong")))
+        lab.events.append(e.TestsFinished(report=claimed or lab.state.baseline or TestReport(), tree=tree))
         return lab.verdict()
 
     def close(self) -> None:
