@@ -12,6 +12,7 @@ from functools import cache
 
 from agent.task import Criterion, LeftFile, Mode
 from tests.judging.library import LIBRARY
+from tests.judging.styles import SHAPES, STYLES
 
 __all__ = ["Change", "changes", "faults"]
 
@@ -77,7 +78,9 @@ def _ways(node: ast.AST) -> int:
     match node:
         case ast.Compare(ops=[op]) if type(op) in SWAPPED:
             return 1
-        case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPPED:
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) if type(op) in SWAPPED:
+            return 1
+        case ast.If() | ast.IfExp() | ast.Call(args=[_, _]):
             return 1
         case ast.Constant(value=int() | str()) | ast.Return(value=ast.expr()):
             return 1
@@ -89,8 +92,12 @@ def _plant(node: ast.AST, _number: int) -> None:
     match node:
         case ast.Compare(ops=[op]):
             node.ops = [SWAPPED[type(op)]()]
-        case ast.BinOp(op=op) | ast.BoolOp(op=op):
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op):
             node.op = SWAPPED[type(op)]()
+        case ast.If(test=test) | ast.IfExp(test=test):
+            node.test = ast.UnaryOp(op=ast.Not(), operand=test)
+        case ast.Call(args=[first, second]):
+            node.args = [second, first]
         case ast.Constant(value=int(value)):
             node.value = value + 1
         case ast.Constant(value=str(value)):
@@ -276,6 +283,25 @@ def _tested() -> Iterator[Change]:
         )  # fmt: skip
 
 
+def _styled() -> Iterator[Change]:
+    """Tests alone, in every style."""
+    for number, (name, body) in enumerate(STYLES.items()):
+        path = f"tests/test_style_{number}.py"
+        yield Change(
+            kind="tests in many styles", name=name, files={path: body},
+            criteria=(_shows(f"python -m pytest -q -p no:cacheprovider {path}"),),
+        )  # fmt: skip
+
+
+def _shaped() -> Iterator[Change]:
+    """New modules in unusual shapes, with a test each."""
+    for number, (name, (code, call, output)) in enumerate(SHAPES.items()):
+        test = f"from kit.shape_{number} import *\n\n\ndef test_it():\n    assert str({call}) == {output!r}\n"
+        criterion = _shows(f'PYTHONPATH=src python -c "from kit.shape_{number} import *; print({call})"', output)
+        files = {f"src/kit/shape_{number}.py": code, f"tests/test_shape_{number}.py": test}
+        yield Change(kind="code in many shapes", name=name, files=files, criteria=(criterion,))
+
+
 def _behaving() -> Iterator[Change]:
     """Other behaviour, as it was asked for."""
     kind = "a feature"
@@ -320,4 +346,4 @@ def _behaving() -> Iterator[Change]:
 @cache
 def changes() -> tuple[Change, ...]:
     """All that is no planted fault."""
-    return (*_added(), *_renamed(), *_reshaped(), *_tested(), *_behaving())
+    return (*_added(), *_renamed(), *_reshaped(), *_tested(), *_styled(), *_shaped(), *_behaving())

@@ -20,4 +20,4 @@ def test_honest_work_is_passed(tmp_path, change):
 
 
 def test_there_is_enough_honest_work_to_mean_something():
-    assert len(changes()) + len(faults()) >= 180
+    assert len(changes()) + len(faults()) >= 250
