@@ -15,6 +15,7 @@ from agent.suites import Failure, Suite
 from agent.text import excerpt, number_of, one_line, sanitise
 from agent.timeline import Exchange, Turn, in_order
 from agent.transcript import transcript_of
+from agent.verdict import UNSEEN
 
 __all__ = ["as_page"]
 
@@ -121,6 +122,7 @@ def _environment() -> Environment:
         "OPEN_LINES": OPEN_LINES,
         "SIGNS": SIGNS,
         "TRACEBACK": TRACEBACK,
+        "UNSEEN": UNSEEN,
         "number_of": number_of,
         "tone_of": tone_of,
         "percent": figures.percent,

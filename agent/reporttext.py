@@ -14,6 +14,7 @@ from agent.suites import Suite
 from agent.task import Criterion, Plan
 from agent.text import excerpt, number_of, one_line, sanitise
 from agent.timeline import Answer, IterationView, Judgement, Shown, Step, Turn, in_order
+from agent.verdict import UNSEEN, VerdictKind
 
 __all__ = ["as_text"]
 
@@ -169,6 +170,8 @@ def _verdict(each: Judgement) -> Iterator[str]:
         yield from _wrapped(f"note: {one_line(note, 400)}", "      ", first="    ")
     for said in some(each.flagged, FLAGS):
         yield from _wrapped(f"flagged: {one_line(said, 400)}", "      ", first="    ")
+    if each.kind is VerdictKind.PASSED:
+        yield from _wrapped(f"not shown: {UNSEEN}", "      ", first="    ")
     if each.environment:
         yield f"    in {one_line(each.environment)}"
 

@@ -7,7 +7,10 @@ from agent.suspicions import Suspicion
 from agent.task import Mode
 from agent.testreport import Status, TestReport
 
-__all__ = ["CaseResult", "Verdict", "VerdictKind", "Witness", "flagged", "shortfall", "targets_of"]
+__all__ = ["UNSEEN", "CaseResult", "Verdict", "VerdictKind", "Witness", "flagged", "shortfall", "targets_of"]
+
+UNSEEN = "no judge can tell whether values are hard-coded for inputs that no test or criterion varies"
+"""What a green verdict does not show, for whoever reads one."""
 
 
 class VerdictKind(StrEnum):

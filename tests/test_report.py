@@ -91,6 +91,8 @@ verdicts
     criterion: it adds
       $ add 1 1
       fails before, holds after (exit codes 1 and 0): proves it
+    not shown: no judge can tell whether values are hard-coded for inputs that
+      no test or criterion varies
     in sha256:1"""
     )
 

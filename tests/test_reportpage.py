@@ -17,6 +17,7 @@ from agent.reportpage import as_page
 from agent.task import Limits
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import sanitise
+from agent.verdict import UNSEEN
 from tests.kits import PREPARED, committed, report, started
 from tests.pages import (
     MARKUP,
@@ -57,6 +58,10 @@ def golden():
 
 def texts(page, *tags):
     return [" ".join(element.whole_text.split()) for element in parsed(page).all(*tags)]
+
+
+def test_a_green_verdict_tells_what_it_does_not_show(golden):
+    assert f"Not shown: {UNSEEN}." in texts(golden, "p")
 
 
 def test_outcome_and_proof_come_first_and_the_conversation_last(golden):
