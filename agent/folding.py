@@ -156,6 +156,7 @@ def _tool_returned(state: RunState, event: e.ToolReturned) -> RunState:
         tree=event.tree,
         nudges=nudges,
         habits=habits,
+        refused=state.refused + event.refused,
     )
     return _in_circles(_effected(state, event))
 

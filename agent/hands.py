@@ -32,11 +32,13 @@ from agent.tools import (
 from agent.tools.toolbox import Toolbox
 from agent.witnesses import Witnesses
 from agent.workspace import Workspace
-from sandbox import Command, Execution, SetupFailed
+from sandbox import Command, Execution, Refusal, SetupFailed
 
 __all__ = ["Hands", "RunHands", "keep"]
 
 ID_LENGTH = 16
+REFUSALS_KEPT = 20
+"""Of one call."""
 SHORTEST = 1.0
 """Seconds that a command has at least, also where the budget leaves less."""
 LOG_LIMIT = 3_000
@@ -58,6 +60,10 @@ def keep(artifacts: Path, content: bytes, passing: Passing = unnoticed) -> str:
                 sync_directory(artifacts.parent)
         write_durably(artifacts / artifact, content, passing)
     return artifact
+
+
+def _clean(refusal: Refusal) -> e.Refusal:
+    return e.Refusal(path=one_line(sanitise(refusal.path)), reason=one_line(sanitise(refusal.reason)))
 
 
 def _id_of(content: bytes) -> str:
@@ -161,6 +167,7 @@ class Hands:
             is_error=outcome.result.is_error,
             tree=outcome.tree,
             effect=_effect(outcome.effect),
+            refused=tuple(map(_clean, outcome.refused[:REFUSALS_KEPT])),
         )
 
     def _checked(self, state: RunState, outcome: ToolOutcome) -> ToolOutcome:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from agent.events import Outcome, Why
+from agent.events import Outcome, Refusal, Why
 from agent.origin import Origin, origin_of
 from agent.state import Iteration, RunState
 from agent.summary import final_report, next_step, proof
@@ -91,6 +91,8 @@ class Result:
     """Whether no test was sealed, because the user said so."""
     suspicions: tuple[Suspicion, ...]
     """What the judge found in the changes of the last verdict, with what each led to."""
+    refused: tuple[Refusal, ...]
+    """Changes that the model tried and that may not be: of sealed files, or of paths out of bounds."""
     stopped: Stopped | None
     """None for a run that has ended, that works, or whose process was killed."""
     proof: str
@@ -149,6 +151,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         verdict=state.verdict.kind if state.verdict else None,
         tests_were_free=state.tests_are_free,
         suspicions=state.verdict.suspicions if state.verdict else (),
+        refused=state.refused,
         stopped=Stopped(why=paused.why, reason=paused.reason) if paused and not state.outcome else None,
         proof=proof(state),
         proof_id=state.finished.proof if state.finished else "",

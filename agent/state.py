@@ -101,6 +101,8 @@ class RunState:
     returned: tuple[str, str] | None = None
     """The commit and tree of the best, where the branch was put back to; None: it is where the iterations led."""
     unsealed: tuple[e.Unsealed, ...] = ()
+    refused: tuple[e.Refusal, ...] = ()
+    """Changes that the model tried and that may not be, each time that it did."""
     spent: Spent = field(default_factory=Spent)
     reserved: e.CallReserved | None = None
     prefix: tuple[int, int] = (0, 0)

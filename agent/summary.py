@@ -1,6 +1,7 @@
 """What a run came to, for people."""
 
 import shlex
+from collections import Counter
 
 from agent.events import Outcome
 from agent.origin import origin_of
@@ -11,7 +12,7 @@ from agent.testreport import TestReport
 from agent.text import one_line, sanitise
 from agent.verdict import VerdictKind
 
-__all__ = ["WORDS", "essentials", "final_report", "headline", "next_step", "proof", "run_line", "summary"]
+__all__ = ["WORDS", "essentials", "final_report", "headline", "next_step", "proof", "refused", "run_line", "summary"]
 
 WORDS = {
     Outcome.PASSED: "green",
@@ -47,12 +48,22 @@ def summary(state: RunState, where: str = "") -> str:
         )
     lines += [f"note:    {one_line(note)}" for note in (state.verdict.notes if state.verdict else ())]
     lines += [f"flagged: {one_line(said)}" for said in some(state.verdict.flagged if state.verdict else ())]
+    lines += [f"refused: {said}" for said in some(refused(state))]
     lines += used_lines(state)
     if origin := origin_of(state):
         lines.append(f"forked:  from {origin.words}")
     lines.append(f"branch:  {state.started.branch}")
     lines.append(f"next:    {next_step(state, where)}")
     return sanitise("\n".join(lines))
+
+
+def refused(state: RunState) -> tuple[str, ...]:
+    """What the model tried to change and may not, path by path, with the reason and how often."""
+    tried = Counter((each.path, each.reason) for each in state.refused)
+    return tuple(
+        f"a change of {one_line(path)}{f', {times} times' if times > 1 else ''}: {one_line(reason)}"
+        for (path, reason), times in tried.items()
+    )
 
 
 def essentials(state: RunState, where: str = "") -> str:

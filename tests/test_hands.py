@@ -56,6 +56,15 @@ def test_a_sealed_test_stays_and_the_model_reads_why(at):
     assert event.is_error
     assert event.tree == at.state.base
     assert "is sealed" in event.content
+    reason = "is sealed: it is part of the tests that judge the run"
+    assert event.refused == at.state.refused == (e.Refusal(path="tests/test_app.py", reason=reason),)
+
+
+def test_of_changes_that_are_refused_only_some_are_kept_and_none_acts_on_a_terminal(at):
+    event = call(at, "run_command", command='for n in $(seq 30); do ln -s /etc/passwd "p\x1b$n"; done')
+
+    assert len(event.refused) == len(at.state.refused) == 20
+    assert all("\\u{1b}" in refusal.path for refusal in event.refused)
 
 
 def test_what_a_command_changed_and_was_not_taken_is_told_after_its_output(at):
@@ -67,6 +76,7 @@ def test_what_a_command_changed_and_was_not_taken_is_told_after_its_output(at):
     assert "Of what it changed, this was not taken over:" in event.content
     assert "tests/test_app.py: is sealed" in event.content
     assert "p: is a symbolic link" in event.content
+    assert [refusal.path for refusal in event.refused] == ["p", "tests/test_app.py"]
     assert at.workspace.changed(at.state.base, event.tree) == ("fine.txt",)
 
 

@@ -113,6 +113,21 @@ def test_what_is_flagged_stands_in_the_summary_of_a_green_run():
     assert result_of(state).suspicions == (makefile,)
 
 
+def test_what_was_tried_and_refused_stands_in_the_summary_once_with_how_often():
+    sealed = e.Refusal(path="tests/test_app.py", reason="is sealed")
+    tried = e.ToolReturned(
+        call_id="1", name="write_file", content="", is_error=True, tree="base", refused=(sealed, sealed)
+    )
+    state = state_of(tried, replace(tried, refused=(e.Refusal(path="../x", reason="leads out"),)))
+
+    told = [line for line in summary(state).splitlines() if line.startswith("refused:")]
+    assert told == [
+        "refused: a change of tests/test_app.py, 2 times: is sealed",
+        "refused: a change of ../x: leads out",
+    ]
+    assert result_of(state).refused == (sealed, sealed, e.Refusal(path="../x", reason="leads out"))
+
+
 def test_nothing_is_shown_by_a_verdict_that_did_not_pass():
     unproven = Verdict(kind=VerdictKind.UNPROVEN, tree="", report=GREEN, reasons=("no witness",))
     assert "shown:" not in summary(ended(Outcome.UNPROVEN, "no witness", verdict=unproven))

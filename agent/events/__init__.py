@@ -17,7 +17,7 @@ from agent.events.conversation import (
     Shortened,
     ToolReturned,
 )
-from agent.events.effects import Effect, Finish, Planned, TestRun, Unsealed
+from agent.events.effects import Effect, Finish, Planned, Refusal, TestRun, Unsealed
 from agent.events.sessions import (
     SCHEMA,
     Continued,
@@ -57,6 +57,7 @@ __all__ = [
     "PlanWithheld",
     "Planned",
     "Prompted",
+    "Refusal",
     "RunFinished",
     "RunPaused",
     "RunStarted",

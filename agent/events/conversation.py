@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.events.effects import Effect
+from agent.events.effects import Effect, Refusal
 from agent.events.words import Say
 from agent.messages import Message, Usage
 
@@ -89,6 +89,8 @@ class ToolReturned:
     repeats: str = ""
     """The id of the call whose answer still held, so that this one was not carried out."""
     sandbox_seconds: float = 0.0
+    refused: tuple[Refusal, ...] = ()
+    """Changes that it tried and that may not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ __all__ = [
     "Effect",
     "Finish",
     "Planned",
+    "Refusal",
     "TestRun",
     "Unsealed",
 ]
@@ -50,6 +51,14 @@ class Unsealed:
     """A test file that the agent itself wrote earlier was opened for changes, with the reason given."""
 
     kind: Literal["unsealed"] = "unsealed"
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A change of a path that a call tried and that may not be, and why, in a clause."""
+
     path: str
     reason: str
 

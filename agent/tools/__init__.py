@@ -14,7 +14,7 @@ from agent.models import ToolSpec
 from agent.task import Mode, Plan
 from agent.testreport import TestReport
 from agent.tools.arguments import schema
-from sandbox import Execution
+from sandbox import Execution, Refusal
 
 __all__ = [
     "PLANNING",
@@ -168,6 +168,8 @@ class ToolOutcome:
     result: ToolResult
     tree: str
     effect: Effect = None
+    refused: tuple[Refusal, ...] = ()
+    """What was tried and may not be: changes of sealed files, of paths out of bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

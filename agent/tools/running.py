@@ -46,7 +46,8 @@ def run_command(arguments: RunCommand, situation: Situation, hands: Hands) -> To
         raise Mistake(f"a command has no NUL and at most {_MAX_SCRIPT:,} characters; write a file and run that")
     execution = hands.execute(situation.tree, arguments.command, float(arguments.timeout))
     parts = [_ending(execution.result), *_output(execution.result, hands), *_refused(execution)]
-    return ToolOutcome(result=ToolResult(content="\n".join(parts)), tree=execution.tree.id)
+    content = "\n".join(parts)
+    return ToolOutcome(result=ToolResult(content=content), tree=execution.tree.id, refused=execution.refused)
 
 
 def _ending(result: ExecResult) -> str:

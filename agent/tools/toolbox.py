@@ -61,7 +61,7 @@ class Toolbox:
         except (Mistake, BadArguments) as error:
             outcome = _failure(str(error), situation)
         except Refused as error:
-            outcome = _failure(_refusals(error), situation)
+            outcome = replace(_failure(_refusals(error), situation), refused=error.refusals)
         content = excerpt(sanitise(outcome.result.content), MAX_RESULT)
         return replace(outcome, result=replace(outcome.result, content=content))
 
