@@ -8,11 +8,13 @@ from agent.verdict import VerdictKind
 
 __all__ = ["best_of", "measured"]
 
-Rank = tuple[bool, int, int]
+Rank = tuple[bool, int, int, bool]
 
 
 def best_of(state: RunState) -> Iteration | None:
     """The iteration with a passed verdict, else with most of the base's tests passing, fewest regressions, the newest.
+
+    Of equals one whose tests were all run comes before one that has results of an earlier run in its report.
 
     None if none was measured, or if none is as good as what the request found.
     """
@@ -24,7 +26,7 @@ def best_of(state: RunState) -> Iteration | None:
     if not ranked:
         return None
     rank, _, best = max(ranked, key=lambda item: item[:2])
-    untouched = (False, len(baseline.ids(Status.PASSED)), 0)
+    untouched = (False, len(baseline.ids(Status.PASSED)), 0, True)
     return None if state.started.task.mode != "new" and rank < untouched else best
 
 
@@ -46,4 +48,4 @@ def _rank(iteration: Iteration, baseline: TestReport) -> Rank:
     passed = iteration.verdict is not None and iteration.verdict.kind is VerdictKind.PASSED
     passing = iteration.report.ids(Status.PASSED)
     regressions = baseline.ids(Status.PASSED) - passing
-    return passed, len(passing & baseline.ids()), -len(regressions)
+    return passed, len(passing & baseline.ids()), -len(regressions), not iteration.report.reused

@@ -54,10 +54,17 @@ def feedback(
     hidden = hidden.union(report.flaky, previous.flaky if previous else ())
     left_out = hidden | wanting.keys()
     blocks = [
-        "\n".join([_headline(report), *_hidden_note(report, hidden), *_wanting_note(report, hidden, wanting)]),
+        "\n".join(
+            [
+                _headline(report),
+                *_reused_note(report),
+                *_hidden_note(report, hidden),
+                *_wanting_note(report, hidden, wanting),
+            ]
+        ),
         _problem(report, hidden),
         _changes(report, previous, hidden),
-        *_failures(report, previous, left_out),
+        *_failures(report.fresh, previous, left_out),
     ]
     footer = f"All that was printed: `read_output` with id `{full_output}`." if full_output else ""
     return _capped([block for block in blocks if block], footer, limit_tokens)
@@ -86,6 +93,11 @@ def summary(report: TestReport, previous: TestReport | None = None) -> str:
 def _headline(report: TestReport) -> str:
     counts = f"Tests: {report}" if report.cases else "Tests: no result"
     return f"{counts} (exit code {report.exit_code}, {report.seconds:.1f} s)."
+
+
+def _reused_note(report: TestReport) -> list[str]:
+    said = "The tests that your changes touch were run first; the others are run, and all of these, once these pass."
+    return [said] if report.reused else []
 
 
 def _hidden_note(report: TestReport, hidden: frozenset[str]) -> list[str]:

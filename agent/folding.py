@@ -150,7 +150,7 @@ def _replied(state: RunState, event: e.ModelReplied) -> RunState:
 
 def _turn_ended(state: RunState, stop_reason: str) -> RunState:
     """The model stopped without calling a tool: its work is tested, or it is told what is expected."""
-    untested = state.phase is not Phase.PLAN and state.tree != (state.tested_tree or state.base)
+    untested = state.phase is not Phase.PLAN and state.untested
     if stop_reason != "length" and untested:
         return replace(state, must_test=True, nudges=0)
     if stop_reason != "length" and _judged(state):
@@ -217,7 +217,7 @@ def _finish(state: RunState) -> RunState:
     """The model says that it is done: what has not been tested is tested, and what was judged is final once told."""
     if state.phase is Phase.PLAN:
         return _nudged(state, Say.PLAN_MISSING, "the model says that it is done, but it never planned")
-    if state.tree != state.tested_tree:
+    if state.untested or not state.tested_tree:
         return replace(state, must_test=True)
     if state.say is Say.VERDICT:
         return state

@@ -37,6 +37,8 @@ class Counts:
     exit_code: int
     problem: str
     """Why there is no trustworthy result; empty if there is one."""
+    reused: int = 0
+    """How many of the tests were not run again: they are counted as they ended before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,4 +228,5 @@ def _counted(report: TestReport) -> Counts:
         skipped=report.count(Status.SKIPPED) + report.count(Status.XFAILED),
         exit_code=report.exit_code,
         problem=report.problem,
+        reused=report.reused,
     )

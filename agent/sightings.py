@@ -50,6 +50,7 @@ class Sightings:
 def _shown(report: TestReport) -> Shown:
     if report.problem:
         return Shown()
+    report = report.fresh  # what was not run again was seen on another tree
     ended = outcomes(report)
     ids = report.ids()
     return Shown(

@@ -182,6 +182,12 @@ class RunState:
         return self.finished.reason if self.finished else ""
 
     @property
+    def untested(self) -> bool:
+        """Whether there is more to be known of the work as it stands, by running all of its tests."""
+        partly = self.report is not None and self.report.reused > 0
+        return partly or self.tree != (self.tested_tree or self.base)
+
+    @property
     def hidden(self) -> frozenset[str]:
         """The tests that were seen to pass and to fail on one tree: the model is not told of them by name any more."""
         return self.standings.flaky | self.sightings.flaky
@@ -205,7 +211,7 @@ def due(state: RunState) -> Due:
     if state.pending and not state.closing and seconds_left(state) > 0:
         return _missing(state) or Due.CALL_TOOL
     if (end := ending(state)) is not None:
-        unmeasured = state.phase is Phase.CODE and state.environment and state.tree != (state.tested_tree or state.base)
+        unmeasured = state.phase is Phase.CODE and state.environment and state.untested
         return Due.TEST if end[0] is not Outcome.BLOCKED and unmeasured else Due.FINISH
     if missing := _missing(state):
         return missing
@@ -237,7 +243,7 @@ def clock_left(state: RunState) -> float:
 
 def _tail(state: RunState) -> float:
     """Seconds kept back for the last test and verdict."""
-    measured = state.report or state.baseline
+    measured = state.report if state.report and not state.report.reused else state.baseline
     return 2 * (measured.seconds if measured else 0.0) + TAIL_SECONDS
 
 

@@ -23,7 +23,7 @@ class Suite:
     """What a run of tests showed."""
 
     words: str
-    """As `3 failed, 12 passed, 1 skipped`; why there is no result, if there is none."""
+    """As `3 failed, 12 passed, 1 skipped (80 not run again)`; why there is no result, if there is none."""
     passed: int
     failed: int
     """Errors included."""
@@ -35,6 +35,8 @@ class Suite:
     failures: tuple[Failure, ...]
     output: str
     """What the command printed, where no result could be read from it; else empty."""
+    reused: int = 0
+    """How many of the tests were not run again: they are counted as they ended before."""
 
     @property
     def total(self) -> int:
@@ -57,4 +59,5 @@ def suite_of(report: TestReport) -> Suite:
         seconds=report.seconds,
         failures=failures,
         output=report.output if report.problem or not report.cases else "",
+        reused=report.reused,
     )

@@ -1,6 +1,6 @@
 """The result of one run of a test suite."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -46,7 +46,10 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestReport:
-    """What a run of the suite showed. `problem` says why there is no trustworthy result, if there is none."""
+    """What a run of the suite showed. `problem` says why there is no trustworthy result, if there is none.
+
+    Of a long suite only those tests may have been run that a change touches; the others stand as they were seen last.
+    """
 
     __test__: ClassVar[bool] = False
 
@@ -56,6 +59,8 @@ class TestReport:
     output: str = ""
     """What the command printed: head and tail."""
     seconds: float = 0.0
+    reused: int = 0
+    """How many of `cases`, the last ones, were taken over from an earlier run: they were not run again."""
     flaky: tuple[str, ...] = ()
     """Ids of its tests that are known by now to end in more than one way on one tree."""
     again: tuple[Again, ...] = ()
@@ -63,8 +68,14 @@ class TestReport:
 
     @property
     def ok(self) -> bool:
-        """Some test ran, none failed, and the exit code agrees."""
-        return not self.problem and self.exit_code == 0 and self.count(Status.PASSED) > 0 and not self.failing
+        """Some test ran, none failed or was left out, and the exit code agrees."""
+        passed = self.exit_code == 0 and self.count(Status.PASSED) > 0 and not self.failing
+        return passed and not self.problem and not self.reused
+
+    @property
+    def fresh(self) -> "TestReport":
+        """The same without what was taken over: what was seen in this run."""
+        return replace(self, cases=self.cases[: len(self.cases) - self.reused], reused=0)
 
     @property
     def failing(self) -> tuple[str, ...]:
@@ -79,9 +90,10 @@ class TestReport:
         return sum(case.status is status for case in self.cases)
 
     def __str__(self) -> str:
-        """As `3 failed, 12 passed, 1 skipped`."""
-        counts = [(self.count(status), status.value) for status in _ORDER]
-        return ", ".join(f"{n} {word}" for n, word in counts if n) or self.problem or "no tests"
+        """As `3 failed, 12 passed, 1 skipped`; of tests that were not run again, only their number."""
+        counts = [(self.fresh.count(status), status.value) for status in _ORDER]
+        seen = ", ".join(f"{n} {word}" for n, word in counts if n) or self.problem or "no tests"
+        return f"{seen} ({self.reused:,} not run again)" if self.reused else seen
 
 
 _ORDER = (Status.ERROR, Status.FAILED, Status.PASSED, Status.SKIPPED, Status.XFAILED)

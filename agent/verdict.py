@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.baseline import NOTHING_KNOWN, Standings, family, outcomes
@@ -138,6 +138,9 @@ def differences(
     """
     if report.problem:
         return (Difference(reason=f"there is no trustworthy test result: {report.problem}"),)
+    if report.reused:
+        known = differences(mode, baseline, replace(report, reused=0), standings)
+        return (*known, _whole(f"{report.reused:,} of the tests were not run again"))
     targets, failing = targets_of(mode, baseline, standings), set(report.failing)
     before, after = outcomes(baseline), outcomes(report)
     found = [

@@ -315,3 +315,18 @@ def test_the_summary_is_one_line():
     assert summary(AFTER) == "2 failed, 1 passed"
     assert summary(TestReport(problem="no\nreport")) == "no report"
     assert summary(report(case("a"), problem="exit code 1")) == "1 passed; exit code 1"
+
+
+def test_tests_that_were_not_run_again_are_counted_and_their_old_failures_are_not_told_again():
+    fresh = (failed("tests/test_b.py::test_new", "assert 1 == 2"), case("tests/test_b.py::test_good"))
+    old = (failed("tests/test_a.py::test_old", "assert 5 == 6"), case("tests/test_a.py::test_fine"))
+    now = report(*fresh, *old, reused=2)
+    told = feedback(now, report(*old, case("tests/test_b.py::test_good")))
+
+    assert told.startswith(
+        "Tests: 1 failed, 1 passed (2 not run again) (exit code 1, 1.2 s).\n"
+        "The tests that your changes touch were run first; the others are run, and all of these, once these pass.\n"
+    )
+    assert "Since the last run: 1 newly failing, 1 still failing." in told
+    assert "assert 1 == 2" in told
+    assert "assert 5 == 6" not in told

@@ -230,6 +230,11 @@ def test_without_an_iteration_the_end_is_the_base_and_there_is_no_branch(at):
     assert git(at.root, "branch", "--list", BRANCH) == ""
 
 
+def partly(**cases):
+    """As `showing`, but the last of the tests was not run again."""
+    return replace(showing(**cases), reused=1)
+
+
 def state_of(*reports, passed: int | None = None, baseline=True):
     """A run with an iteration for each of `reports`, the one numbered `passed` with a passed verdict."""
     from tests.kits import started
@@ -256,6 +261,8 @@ def state_of(*reports, passed: int | None = None, baseline=True):
         ([showing(a="passed", b="failed"), showing(a="failed", b="passed")], None, "t1"),
         ([showing(a="failed"), showing(a="passed", b="passed")], 0, "t0"),
         ([showing(b="passed"), showing()], None, "t0"),
+        ([showing(a="passed", b="passed"), partly(a="passed", b="passed")], None, "t0"),
+        ([showing(a="failed", b="passed"), partly(a="passed", b="passed")], None, "t1"),
     ],
     ids=[
         "more",
@@ -266,6 +273,8 @@ def state_of(*reports, passed: int | None = None, baseline=True):
         "fewer regressions",
         "judged",
         "no result is none",
+        "as good, but not all of it run",
+        "better, though not all of it run",
     ],
 )
 def test_the_best_iteration(reports, passed, best):
@@ -274,7 +283,15 @@ def test_the_best_iteration(reports, passed, best):
     assert found.tree == best
 
 
-@pytest.mark.parametrize("worse", [showing(a="failed", b="failed"), showing(a="passed", b="failed"), showing()])
+@pytest.mark.parametrize(
+    "worse",
+    [
+        showing(a="failed", b="failed"),
+        showing(a="passed", b="failed"),
+        showing(),
+        partly(a="failed", b="passed", new="failed"),
+    ],
+)
 def test_what_the_request_found_is_better_than_an_iteration_that_broke_it(worse):
     assert best_of(state_of(worse)) is None
 

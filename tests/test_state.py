@@ -1,5 +1,6 @@
 """The fold and what it calls for, as tables for each mode."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -41,6 +42,7 @@ CHANGE = (told(Say.PLAN),)
 CHANGE_CODE = (*CHANGE, replied("plan"), PLANNED, PREPARED, BASELINE, told(Say.CODE))
 NEW_TESTS = (told(Say.PLAN), replied("plan"), PLANNED, PREPARED, told(Say.TESTS))
 RUN_RED = e.TestRun(report=RED, full=True)
+RUN_SOME = e.TestRun(report=replace(GREEN, reused=1), full=True)
 RUN_GREEN = e.TestRun(report=GREEN, full=True)
 WRITTEN = (replied("run"), returned("run", "tests", RUN_RED), committed("tests"))
 NEW_CODE = (*NEW_TESTS, *WRITTEN, told(Say.CODE))
@@ -120,6 +122,34 @@ TABLE = {
         Due.TEST,
     ),
     "done before a plan is told": ("change", (*CHANGE, replied("done"), returned("done", effect=DONE)), Due.PROMPT),
+    "done after a run of some tests is tested": (
+        "fix",
+        (*FIX_CODE, replied("run"), returned("run", "good", RUN_SOME), committed("good"), replied("done"),
+         returned("done", "good", DONE)),
+        Due.TEST,
+    ),
+    "a turn that ends after a run of some tests is tested": (
+        "fix",
+        (*FIX_CODE, replied("run"), returned("run", "good", RUN_SOME), committed("good"), replied()),
+        Due.TEST,
+    ),
+    "a run of some tests that pass is committed unjudged": (
+        "fix",
+        (*FIX_CODE, replied("run"), returned("run", "good", RUN_SOME)),
+        Due.COMMIT,
+    ),
+    "a budget that ends after a run of some tests has all of them run": (
+        "fix",
+        (*FIX_CODE, replied("run"), returned("run", "good", RUN_SOME), committed("good"),
+         e.BudgetExhausted(reason="spent")),
+        Due.TEST,
+    ),
+    "a block after a run of some tests is the end": (
+        "fix",
+        (*FIX_CODE, replied("run", "done"), returned("run", "good", RUN_SOME), committed("good"),
+         returned("done", "good", e.Finish(status="blocked", reason="no"))),
+        Due.FINISH,
+    ),
     "calls after done are made": (
         "fix",
         (*FIX_CODE, replied("done", "edit"), returned("done", effect=DONE)),

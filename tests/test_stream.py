@@ -87,8 +87,15 @@ def test_a_result_says_what_the_run_came_to():
         "c2",
     )
     assert (result["outcome"], result["exit_code"], result["verdict"]) == ("passed", 0, "passed")
-    assert result["tests_before"] == {"passed": 1, "failed": 1, "skipped": 0, "exit_code": 1, "problem": ""}
-    assert result["tests_after"] == {"passed": 2, "failed": 0, "skipped": 0, "exit_code": 0, "problem": ""}
+    assert result["tests_before"] == {
+        "passed": 1,
+        "failed": 1,
+        "skipped": 0,
+        "exit_code": 1,
+        "problem": "",
+        "reused": 0,
+    }
+    assert result["tests_after"] == {"passed": 2, "failed": 0, "skipped": 0, "exit_code": 0, "problem": "", "reused": 0}
     cost = result["cost"]
     assert (cost["calls"], cost["prompt_tokens"], cost["cached_tokens"], cost["completion_tokens"]) == (5, 230, 100, 30)
     assert cost["dollars"] == pytest.approx(0.0201, abs=1e-4)

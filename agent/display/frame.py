@@ -205,8 +205,8 @@ def _window(known: tuple[Mark, ...], room: int) -> tuple[int, int]:
 
 
 def _shares(report: TestReport, signs: Signs) -> list[tuple[int, str, str]]:
-    failed = len(report.failing)
-    passed = report.count(Status.PASSED)
+    failed = len(report.fresh.failing)
+    passed = report.fresh.count(Status.PASSED)
     other = len(report.cases) - passed - failed
     return [(passed, "green", signs.full), (failed, "red", signs.empty), (other, "dim", signs.unknown)]
 
