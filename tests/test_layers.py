@@ -17,7 +17,7 @@ SOURCES = {
 DOORS = ("openai", "docker", "git", "ray")
 SPEAKS = {"agent/__main__.py", *(path for path in SOURCES if path.startswith("agent/cli/"))}
 """Files that may print, read the environment and exit."""
-PROGRAMS = {"agent/inplace.py", "agent/models/server.py"}
+PROGRAMS = {"agent/inplace.py", "agent/models/server.py", "sandbox/contexts.py"}
 """Files that are also programs of their own: their `main` may do the same."""
 PURE = {
     "agent/called.py",
