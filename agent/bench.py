@@ -1,21 +1,32 @@
 """The bench: the project's own test command, run on a tree, and what it showed."""
 
+import glob
 import re
 import shlex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from agent.events import EnvironmentPrepared, Event, TestsFinished
+from agent.events import EnvironmentPrepared, Event
 from agent.junit import parse
 from agent.place import Place
 from agent.recipe import Recipe
-from agent.settling import settled_in_passing
 from agent.state import RunState, seconds_left
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import decode, excerpt, sanitise
 from sandbox import Command, ExecResult, SetupFailed
+from sandbox.output import TIMED_OUT
 
-__all__ = ["NO_TESTS", "Bench", "after_build", "build_script", "selecting", "test_command", "to_report"]
+__all__ = [
+    "NO_TESTS",
+    "OWN_REPORT",
+    "Bench",
+    "after_build",
+    "build_script",
+    "comes_first",
+    "selecting",
+    "test_command",
+    "to_report",
+]
 
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
@@ -28,6 +39,7 @@ SHORTEST = 1.0
 """Seconds that a run of the suite has at least, also where the budget leaves less."""
 NO_TESTS = 5
 """Pytest's exit code where it finds none: nothing that a change may not begin with."""
+NOT_BUILT, NOT_INSTALLED = "the build failed", "what the manifests ask for cannot be installed"
 OWN_REPORT = re.compile(r"\s--junit-?xml(?:=|\s+)\S+")
 PYTEST = re.compile(r"(?:^|[\s/])(?:pytest|py\.test)(?=\s|$)")
 TAKE_A_VALUE = frozenset(
@@ -57,13 +69,10 @@ class Bench:
             notes=recipe.notes,
         )
 
-    def test(self, state: RunState) -> Iterator[Event]:
-        """Run the whole suite on the tree as it stands, in the warm working copy."""
-        report = settled_in_passing(self, state, state.tree, self.run(state, state.tree))
-        yield TestsFinished(report=report, tree=state.tree)
-
-    def run(self, state: RunState, tree: str, selection: tuple[str, ...] = ()) -> TestReport:
-        """The report of the suite, or of `selection`, in the warm working copy.
+    def run(
+        self, state: RunState, tree: str, selection: tuple[str, ...] = (), without: Collection[str] = ()
+    ) -> TestReport:
+        """The report of the suite, or of `selection`, in the warm working copy, without the files `without`.
 
         The tree stays as it is: what tests write is no part of the work, and the working copy is put right before the
         next command.
@@ -73,8 +82,10 @@ class Bench:
         test = recipe.test
         if selection:
             test = selecting(test, selection, self._project_files(tree, cwd))
+        command = test_command(recipe, test, self.seconds(state), cwd)
+        command = replace(command, script=command.script.replace(ADDOPTS, f"{ADDOPTS}{ignoring(without)}"))
         try:
-            execution = self.place.execute(state, tree, test_command(recipe, test, self.seconds(state), cwd))
+            execution = self.place.execute(state, tree, command)
         except SetupFailed as error:
             if tree == state.base:
                 raise
@@ -149,6 +160,19 @@ def selecting(test: str, selection: Collection[str], paths: Collection[str]) -> 
     return f"{test} {chosen}"
 
 
+def ignoring(paths: Collection[str]) -> str:
+    """Shell lines that have pytest pass over files, and over all that is in directories, which end in `/`.
+
+    The project's own command stays as it is, whatever it starts, and with it the order of its tests.
+    """
+    if not paths:
+        return ""
+    options = shlex.join(
+        f"--ignore-glob={glob.escape(path)}*" if path.endswith("/") else f"--ignore={path}" for path in paths
+    )
+    return f'\nPYTEST_ADDOPTS="$PYTEST_ADDOPTS "{shlex.quote(options)}'
+
+
 def build_script(recipe: Recipe) -> str:
     """Shell lines that build the project, and say so by a file if that fails."""
     if not recipe.build:
@@ -167,8 +191,13 @@ def after_build(recipe: Recipe, script: str) -> str:
 
 def no_environment(error: SetupFailed) -> TestReport:
     """What a run of the suite shows whose manifests ask for what cannot be installed."""
-    problem = f"what the manifests ask for cannot be installed: {error.message}"
+    problem = f"{NOT_INSTALLED}: {error.message}"
     return TestReport(exit_code=1, problem=problem, output=excerpt(sanitise(error.log), OUTPUT_LIMIT))
+
+
+def comes_first(report: TestReport) -> bool:
+    """Whether what kept a run of some tests from having a result would keep one of all tests from it, too."""
+    return report.exit_code == TIMED_OUT or report.problem.startswith((NOT_BUILT, NOT_INSTALLED))
 
 
 def to_report(result: ExecResult, cwd: str = "") -> TestReport:
@@ -178,7 +207,7 @@ def to_report(result: ExecResult, cwd: str = "") -> TestReport:
         problem = "the tests ran out of memory, and the kernel killed some of their processes"
         return TestReport(exit_code=result.exit_code, problem=problem, output=output, seconds=result.seconds)
     if BUILD_FAILED in result.files:
-        return TestReport(exit_code=1, problem="the build failed", output=output, seconds=result.seconds)
+        return TestReport(exit_code=1, problem=NOT_BUILT, output=output, seconds=result.seconds)
     report = parse(
         result.files.get(JUNIT),
         exit_code=result.exit_code,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from agent import events as e
 from agent.bench import Bench, after_build
@@ -12,7 +13,7 @@ from agent.durable import Passing, storing, sync_directory, unnoticed, write_dur
 from agent.edits import Edit
 from agent.messages import ToolCall, ToolResult
 from agent.place import Place, kept_closed
-from agent.settling import glanced, settled_in_passing
+from agent.settling import glanced
 from agent.state import Phase, RunState, seconds_left
 from agent.task import Plan
 from agent.testreport import TestReport
@@ -80,6 +81,14 @@ def _whole(artifacts: Path, artifact: str) -> bytes | None:
     return None
 
 
+class SuiteRunner(Protocol):
+    """Runs the suite for the model: `agent.innerloop.InnerLoop`."""
+
+    def run(self, state: RunState, tree: str) -> TestReport:
+        """What it shows on `tree`, in the warm working copy."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHands:
     """Hands at one point of a run: what is sealed then is sealed for them."""
@@ -88,6 +97,7 @@ class RunHands:
     workspace: Workspace
     place: Place
     bench: Bench
+    inner: SuiteRunner
     artifacts: Path
 
     def files(self, tree: str) -> Sequence[FileEntry]:
@@ -121,10 +131,10 @@ class RunHands:
             raise Mistake(_not_installed("what the manifests ask for", error)) from error
 
     def run_tests(self, tree: str, selection: Sequence[str]) -> tuple[TestReport, str]:
-        report = self.bench.run(self.state, tree, tuple(selection))
         if selection:
+            report = self.bench.run(self.state, tree, tuple(selection))
             return glanced(self.state, tree, report), tree
-        return settled_in_passing(self.bench, self.state, tree, report), tree
+        return self.inner.run(self.state, tree), tree
 
     def keep(self, content: bytes) -> str:
         return keep(self.artifacts, content, self.workspace.passing)
@@ -143,6 +153,7 @@ class Hands:
     workspace: Workspace
     place: Place
     bench: Bench
+    inner: SuiteRunner
     witnesses: Witnesses
     artifacts: Path
 
@@ -153,7 +164,12 @@ class Hands:
             yield _answered(state, call, earlier)
             return
         hands = RunHands(
-            state=state, workspace=self.workspace, place=self.place, bench=self.bench, artifacts=self.artifacts
+            state=state,
+            workspace=self.workspace,
+            place=self.place,
+            bench=self.bench,
+            inner=self.inner,
+            artifacts=self.artifacts,
         )
         situation = Situation(
             tree=state.tree,

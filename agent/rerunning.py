@@ -13,7 +13,7 @@ from agent.testreport import Status, TestReport
 from agent.text import number_of
 from agent.verdict import Difference, differences
 
-__all__ = ["STARTING", "Rerunner", "Runner"]
+__all__ = ["MOST", "STARTING", "Rerunner", "Runner"]
 
 STARTING = 0.5
 """Seconds that a run takes beside its command, about: a container is started, and the files go there."""

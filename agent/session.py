@@ -21,11 +21,12 @@ from agent.errors import GreenwardError, UsageProblem
 from agent.events import Event, Outcome, RunStarted, SessionStarted
 from agent.folding import fold
 from agent.hands import Hands, keep
+from agent.innerloop import LONG, InnerLoop
 from agent.journal import Entry, Journal
 from agent.judge import Judge
 from agent.ledger import estimate
 from agent.live import Said
-from agent.loop import Kit, run
+from agent.loop import Kit, Step, run
 from agent.measuring import Measuring
 from agent.meter import Meter, metered
 from agent.models import ModelError, Request
@@ -33,11 +34,13 @@ from agent.models.endpoint import Endpoint
 from agent.models.memory import ENDPOINTS, Memory
 from agent.models.openai import OpenAIModel
 from agent.models.retry import delay
+from agent.nearness import Nearness
 from agent.notary import Notary
 from agent.pacing import Pace
 from agent.pausing import Stop, pause, stop_of
 from agent.place import Place, setup_notices
 from agent.recipes import Recipes
+from agent.recorder import CONTEXTS, Recorder
 from agent.redact import Redactor
 from agent.reopening import untold
 from agent.result import RESULT, result_file
@@ -78,6 +81,8 @@ class Surroundings:
     """What the journal's entries, and thereby the commits, are dated by."""
     passing: Passing = unnoticed
     """Is told of each moment at which something is left on disk."""
+    long: float = LONG
+    """Seconds of a suite from which on the tests that a change touches are run before the others."""
 
     def engine(self) -> AbstractContextManager[Engine]:
         """The engine that is set.
@@ -239,8 +244,7 @@ class Session:
         stack.callback(place.close)
         if started.max_output < ROOM_TO_REASON and self.around.settings.thinking != "disabled":
             self.around.watcher.notice(Said(LITTLE_ROOM.format(started.max_output)))
-        cache = cache_directory(self.around.environ)
-        memory = Memory(cache / ENDPOINTS)
+        memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
         endpoint = self._endpoint(state, memory)
         model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
         model.prepare()
@@ -250,7 +254,10 @@ class Session:
         scribe = Scribe(workspace=workspace, prove=notary.prove)
         artifacts = directory / "artifacts"
         witnesses = Witnesses(bench=bench)
-        hands = Hands(workspace=workspace, place=place, bench=bench, witnesses=witnesses, artifacts=artifacts)
+        measure, inner = self._suite(started, bench, stack)
+        hands = Hands(
+            workspace=workspace, place=place, bench=bench, inner=inner, witnesses=witnesses, artifacts=artifacts
+        )
         speaker = Speaker(
             files=lambda tree: tuple(entry.path for entry in workspace.files(tree)), changed=workspace.changed
         )
@@ -269,15 +276,28 @@ class Session:
         return Kit(
             approve=Approver(decide=self.around.approve).approve,
             prepare=metered(bench.prepare, meter),
-            measure=metered(Measuring(bench=bench, cache=BaselineCache(cache / BASELINES)).measure, meter),
+            measure=metered(measure, meter),
             prompt=speaker.prompt,
             ask=asker.ask,
             call_tool=metered(hands.call_tool, meter),
-            test=metered(bench.test, meter),
+            test=metered(inner.test, meter),
             judge=metered(Judge(bench=bench, witnesses=witnesses).judge, meter),
             commit=scribe.commit,
             finish=scribe.finish,
         )
+
+    def _suite(self, started: RunStarted, bench: Bench, stack: ExitStack) -> tuple[Step, InnerLoop]:
+        """What measures the suite, and what runs it while the model works."""
+        host, workspace = self.around.environ, self.workspace
+        cache = cache_directory(host)
+        recorder = Recorder(
+            place=bench.place, kind=started.sandbox, host=host, directory=cache / CONTEXTS, long=self.around.long
+        )
+        stack.callback(recorder.close)
+        nearness = Nearness(workspace=workspace, cwd=started.task.cwd)
+        measuring = Measuring(bench=bench, cache=BaselineCache(cache / BASELINES))
+        inner = InnerLoop(bench=bench, nearness=nearness, recorded=recorder.known, long=self.around.long)
+        return recorder.following(measuring.measure), inner
 
     def _prepare_ahead(self, state: RunState, recipes: Recipes) -> None:
         """While the model plans: the base's environment, or, where there is no base yet, the image it will stand on."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from agent.baseline import Standings, outcomes
-from agent.rerunning import STARTING, Rerunner, Runner
+from agent.rerunning import MOST, STARTING, Rerunner, Runner
 from agent.retrial import CALM, WILD, Finding, Retrial, Rules, Trial
 from agent.state import Phase, RunState, seconds_left
 from agent.task import Mode
@@ -44,11 +45,27 @@ def glanced(state: RunState, tree: str, report: TestReport) -> TestReport:
     return _marked(report, state.hidden | state.sightings.wavering(tree, report))
 
 
-def settled_in_passing(runner: Runner, state: RunState, tree: str, report: TestReport) -> TestReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How much is run again before the model is told what broke, in a suite in which no test is known to be flaky."""
+
+    seconds: float = inf
+    """About; once at least."""
+    tests: int = MOST
+    """The first of them stand for all: where there are more, it is no chance."""
+
+
+PATIENT, HASTY = Patience(), Patience(seconds=1.0, tests=20)
+"""After a run of all tests, and after one that was to take a small part of its time."""
+
+
+def settled_in_passing(
+    runner: Runner, state: RunState, tree: str, report: TestReport, patience: Patience = PATIENT
+) -> TestReport:
     """`report`, of the whole suite in the working copy, with those tests marked that are flaky.
 
-    Those that newly fail are run again first, as long as there is time. What the model is told of as broken is broken,
-    as far as that can be known so soon; what cannot be told apart is left to the judge.
+    Those that newly fail are run again first, as long as there is time and `patience`. What the model is told of as
+    broken is broken, as far as that can be known so soon; what cannot be told apart is left to the judge.
     """
     report = glanced(state, tree, report)
     baseline, known = state.baseline, state.hidden.union(report.flaky)
@@ -62,7 +79,10 @@ def settled_in_passing(runner: Runner, state: RunState, tree: str, report: TestR
     newly = [each for each in every if _newly(each, state, report, baseline)]
     lost = any(each.id not in report.ids() for each in newly)
     wild, calm = Rules(here=WILD, base=WILD, many=0), Rules(here=CALM, base=CALM if lost else 0, many=0)
-    retrial = again.until_settled(newly, wild if known else calm, _box_in_passing(state, report, wild=bool(known)))
+    box = _box_in_passing(state, report, wild=bool(known))
+    if not known:
+        newly, box = newly[: patience.tests], min(box, patience.seconds)
+    retrial = again.until_settled(newly, wild if known else calm, box)
     if known or retrial.split:
         thin = [each for each in every if _thin(each, state)]
         more = again.until_settled(thin, wild, _box_in_passing(state, report, wild=True))

@@ -16,6 +16,7 @@ from agent.asking import Asker
 from agent.bench import Bench
 from agent.folding import apply, fold
 from agent.hands import Hands
+from agent.innerloop import InnerLoop
 from agent.journal import Entry
 from agent.judge import Judge
 from agent.live import ignore
@@ -23,6 +24,7 @@ from agent.loop import Kit, next_events
 from agent.measuring import Measuring
 from agent.messages import Message, ToolCall, Usage
 from agent.models import Completion, Request
+from agent.nearness import Nearness
 from agent.place import Place
 from agent.recipes import Recipes
 from agent.speaking import Speaker
@@ -186,7 +188,10 @@ class World:
         )  # fmt: skip
         witnesses = Witnesses(bench=bench)
         artifacts = self.root / ".git" / "artifacts"
-        hands = Hands(workspace=workspace, place=place, bench=bench, witnesses=witnesses, artifacts=artifacts)
+        inner = InnerLoop(bench=bench, nearness=Nearness(workspace=workspace))
+        hands = Hands(
+            workspace=workspace, place=place, bench=bench, inner=inner, witnesses=witnesses, artifacts=artifacts
+        )
         return Kit(
             approve=lambda _: iter(()),
             prepare=bench.prepare,
@@ -194,7 +199,7 @@ class World:
             prompt=Speaker(files=lambda _: tuple(FILES), changed=workspace.changed).prompt,
             ask=asker.ask,
             call_tool=hands.call_tool,
-            test=bench.test,
+            test=inner.test,
             judge=Judge(bench=bench, witnesses=witnesses).judge,
             commit=_commit,
             finish=_finish,

@@ -14,10 +14,12 @@ from agent import events as e
 from agent.bench import Bench
 from agent.folding import fold
 from agent.hands import Hands
+from agent.innerloop import InnerLoop
 from agent.journal import Entry
 from agent.judge import Judge
 from agent.measuring import Measuring
 from agent.messages import Message, ToolCall
+from agent.nearness import Nearness
 from agent.place import Place
 from agent.recipes import Recipes
 from agent.scribe import Scribe
@@ -149,8 +151,10 @@ class Lab:
         self.measuring = Measuring(bench=self.bench)
         self.witnesses = Witnesses(bench=self.bench)
         self.judge = Judge(bench=self.bench, witnesses=self.witnesses)
+        self.nearness = Nearness(workspace=self.workspace, cwd=self.task.cwd)
+        self.inner = InnerLoop(bench=self.bench, nearness=self.nearness)
         self.hands = Hands(
-            workspace=self.workspace, place=self.place, bench=self.bench, witnesses=self.witnesses,
+            workspace=self.workspace, place=self.place, bench=self.bench, inner=self.inner, witnesses=self.witnesses,
             artifacts=root / "artifacts",
         )  # fmt: skip
         self.scribe = Scribe(workspace=self.workspace)

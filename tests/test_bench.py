@@ -58,7 +58,7 @@ def test_the_environment_is_told_with_its_commands(lab):
 def test_a_whole_run_in_the_warm_copy_shows_the_tree_as_it_stands(lab):
     at = lab(RED)
     better = at.put({"app.py": "def add(a, b):\n    return a + b\n"})
-    (event,) = at.bench.test(replace(at.state, tree=better))
+    (event,) = at.inner.test(replace(at.state, tree=better))
 
     assert (event.report.ok, event.tree) == (True, better)
 

@@ -51,7 +51,7 @@ class Case:
 
     def tested(self):
         """What the loop's own run of the suite comes to."""
-        (event,) = self.at.bench.test(self.at.state)
+        (event,) = self.at.inner.test(self.at.state)
         self.at.events.append(event)
         return event.report
 

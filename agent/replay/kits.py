@@ -21,6 +21,7 @@ from agent.place import Place
 from agent.recipes import Recipes
 from agent.replay.asking import AskedAgain
 from agent.replay.record import Record
+from agent.replay.retesting import Retesting
 from agent.replay.steps import NoEngine, plain_kit
 from agent.scribe import Scribe
 from agent.speaking import Speaker
@@ -73,6 +74,7 @@ class Plain:
             workspace=self.workspace,
             place=place,
             bench=bench,
+            inner=Retesting(record=self.record, bench=bench),
             witnesses=Witnesses(bench=bench),
             artifacts=artifacts_of(self.workspace, state, self.kept),
         )
@@ -117,7 +119,10 @@ class Recheck:
         bench = Bench(place=place, timeout=self.timeout)
         witnesses = Witnesses(bench=bench)
         artifacts = artifacts_of(workspace, state, self.kept)
-        hands = Hands(workspace=workspace, place=place, bench=bench, witnesses=witnesses, artifacts=artifacts)
+        inner = Retesting(record=self.record, bench=bench)
+        hands = Hands(
+            workspace=workspace, place=place, bench=bench, inner=inner, witnesses=witnesses, artifacts=artifacts
+        )
         kit = replace(
             plain_kit(self.record, hands, scribe_of(workspace, state, self.record)),
             prepare=bench.prepare,
@@ -126,7 +131,7 @@ class Recheck:
                 files=lambda tree: tuple(entry.path for entry in workspace.files(tree)), changed=workspace.changed
             ).prompt,
             call_tool=hands.call_tool,
-            test=bench.test,
+            test=inner.test,
             judge=Judge(bench=bench, witnesses=witnesses).judge,
         )
         if version != __version__:

@@ -19,6 +19,7 @@ from agent.bench import Bench
 from agent.compaction import Compactor
 from agent.events import Event
 from agent.hands import Hands, keep
+from agent.innerloop import InnerLoop
 from agent.journal import Entry, Journal
 from agent.judge import Judge
 from agent.ledger import estimate
@@ -27,6 +28,7 @@ from agent.measuring import Measuring
 from agent.meter import Meter, metered
 from agent.models import Request
 from agent.models.retry import delay
+from agent.nearness import Nearness
 from agent.notary import Notary
 from agent.place import Place
 from agent.recipes import Recipes
@@ -168,7 +170,10 @@ class SteppedSession(Session):
             ),
         )
         speaker = Speaker(files=lambda tree: tuple(e.path for e in workspace.files(tree)), changed=workspace.changed)
-        hands = Hands(workspace=workspace, place=place, bench=bench, artifacts=artifacts, witnesses=witnesses)
+        inner = InnerLoop(bench=bench, nearness=Nearness(workspace=workspace))
+        hands = Hands(
+            workspace=workspace, place=place, bench=bench, inner=inner, artifacts=artifacts, witnesses=witnesses
+        )
         steps: dict[str, Step] = {
             "approve": Approver().approve,
             "prepare": metered(bench.prepare, meter),
@@ -176,7 +181,7 @@ class SteppedSession(Session):
             "prompt": speaker.prompt,
             "ask": asker.ask,
             "call_tool": metered(hands.call_tool, meter),
-            "test": metered(bench.test, meter),
+            "test": metered(inner.test, meter),
             "judge": metered(Judge(bench=bench, witnesses=witnesses).judge, meter),
             "commit": scribe.commit,
             "finish": scribe.finish,
