@@ -1,10 +1,12 @@
 """What `make bench` says is counted as it says, and its runs end green."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.models.script import call, say
 from agent.models.server import Received
-from bench import journals, runs
+from bench import costs, innerloop, journals, runs
 from bench.table import Figure, line
 
 
@@ -93,3 +95,32 @@ def test_a_long_run_is_cut_short_where_it_can_be_taken_up_and_measuring_that_lea
     assert journals.resume(run) > 0
     assert run.journal.read_bytes() == before
     assert len(journals.appends(run.entries, 2)) == len(journals.folds(run.entries, 100, 2)) == 2
+
+
+def test_what_the_model_waits_for_is_missed_where_it_is_too_much_of_a_long_suite_or_shows_no_fault():
+    row = innerloop.Row(
+        tests=2_000, module="core", first=400, found=True, red_at_first=6.0, red=5.0, green=30.0, whole=20.0
+    )
+    assert innerloop.line(row).endswith("| 400 | 6.00 s | 5.00 s | 30.00 s | 20.00 s | 25% |")
+    assert innerloop.line(replace(row, red=5.2)).endswith("| 26%, **missed** |")
+    assert innerloop.line(replace(row, red=5.2, tests=200)).endswith("| 26% |")
+    assert "400, **without the fault** |" in innerloop.line(replace(row, found=False))
+
+
+def test_what_the_promises_cost_is_told_beside_a_plain_run():
+    row = costs.Row(tests=200, plain=2.0, baseline=3.0, suite=2.5, control=1.5, covered="all")
+    assert costs.line(row) == "| 200 | 2.00 s | 3.00 s (+1.00 s) | 2.50 s (+0.50 s) | 1.50 s (-0.50 s) | 3.5 | all |"
+
+
+@pytest.mark.docker
+def test_costs_are_those_of_a_green_verdict_with_its_control():
+    row = costs.measured(10, times=1)
+    assert row.covered.startswith("10 tests made to fail, none of which passed")
+    assert row.control > 0
+
+
+@pytest.mark.docker
+def test_the_model_waits_for_a_run_that_shows_the_fault():
+    assert [(row.module, row.first, row.found) for row in innerloop.measured(10)] == [
+        (module, 10, True) for module in innerloop.CHANGED
+    ]
