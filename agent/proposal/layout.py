@@ -1,6 +1,6 @@
 """The files of a proposal, and the manifest that names them. Pure.
 
-One job writes a proposal beside the code of strangers, another one publishes it with a token that may write: so whatever
+One job writes a proposal beside the code of strangers, another one publishes it with a token that may write: so what
 is read here is taken as hostile until it was checked against git objects. The manifest protects against accidents, not
 against an attacker; nothing is believed because it stands there.
 """
