@@ -78,7 +78,7 @@ def test_options_stand_under_the_heading_that_they_belong_to():
     assert headed["Limits"] == {
         "--max-cost", "--max-tokens", "--max-calls", "--max-iterations", "--max-minutes", "--max-sandbox-minutes",
     }  # fmt: skip
-    assert headed["CI"] == {"--ci", "--out", "--request-file"}
+    assert headed["CI"] == {"--ci", "--out", "--request-file", "--allow-label"}
     assert headed["Sandbox"] == {"--image", "--sandbox"}
     assert {"--help", "--allow-unproven"} <= headed["Options"]
 

@@ -1,6 +1,7 @@
 """Runs in a job of continuous integration: what they leave for the job that publishes, and what a forge shows."""
 
 import atexit
+import json
 import os
 import secrets
 import sys
@@ -120,6 +121,8 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
         if options["approve"]:
             raise UsageProblem("there is nobody to ask in a job", hint="leave `--approve` out")
         _without_terminal(options)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            _check_origin(str(options["allow_label"] or ""))
     if isinstance(out, Path):
         from agent.proposal.writing import check_place
 
@@ -130,6 +133,23 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
     except BaseException as error:
         made.failed(error)
         raise
+
+
+def _check_origin(label: str) -> None:
+    """Raise `UsageProblem` where the code of a fork would meet the key."""
+    from agent.proposal.origin import refusal
+
+    try:
+        payload = json.loads(Path(os.environ.get("GITHUB_EVENT_PATH", "")).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        payload = None
+    reason = refusal(os.environ.get("GITHUB_EVENT_NAME", ""), payload if isinstance(payload, dict) else None, label)
+    if reason:
+        raise UsageProblem(
+            reason,
+            hint="a maintainer who has read the changes can let it in: start the job by `pull_request_target` of the"
+            " type `labeled`, with `--allow-label NAME`, and give the pull request that label",
+        )
 
 
 def _without_terminal(options: Flags) -> None:
