@@ -5,17 +5,17 @@ import shlex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from agent.errors import UsageProblem
-from agent.events import BaselineMeasured, BudgetExhausted, EnvironmentPrepared, Event, TestsFinished
+from agent.events import EnvironmentPrepared, Event, TestsFinished
 from agent.junit import parse
 from agent.place import Place
 from agent.recipe import Recipe
+from agent.settling import settled_in_passing
 from agent.state import RunState, seconds_left
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import decode, excerpt, sanitise
 from sandbox import Command, ExecResult, SetupFailed
 
-__all__ = ["Bench", "after_build", "build_script", "selecting", "test_command", "to_report"]
+__all__ = ["NO_TESTS", "Bench", "after_build", "build_script", "selecting", "test_command", "to_report"]
 
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
@@ -37,7 +37,7 @@ TAKE_A_VALUE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Prepares the place, measures the baseline and runs the suite."""
+    """Prepares the place and runs the suite."""
 
     place: Place
     timeout: float
@@ -57,30 +57,10 @@ class Bench:
             notes=recipe.notes,
         )
 
-    def measure(self, state: RunState) -> Iterator[Event]:
-        """Run the suite on the base in a fresh container.
-
-        Raises:
-            UsageProblem: the suite cannot be run, or `fix` was asked of a repository without tests.
-        """
-        seconds = self._seconds(state)
-        report = self.run_fresh(state, state.base, seconds)
-        if report.problem and report.seconds >= seconds and seconds < self.timeout:
-            yield BudgetExhausted(reason=f"the suite alone takes longer than the {seconds:.0f} seconds that are left")
-            return
-        self.place.expect(state, state.base)  # the working one, while the model thinks
-        none_yet = report.exit_code == NO_TESTS and state.started.task.mode == "change"
-        if report.problem and not none_yet:
-            raise UsageProblem(
-                f"the test suite gives no result: {report.problem}\n{report.output}".rstrip(),
-                hint="say with `--test` how the tests are run (by pytest, perhaps from within another command),"
-                " and with `--setup` what they need",
-            )
-        yield BaselineMeasured(report=replace(report, problem=""))
-
     def test(self, state: RunState) -> Iterator[Event]:
         """Run the whole suite on the tree as it stands, in the warm working copy."""
-        yield TestsFinished(report=self.run(state, state.tree), tree=state.tree)
+        report = settled_in_passing(self, state, state.tree, self.run(state, state.tree))
+        yield TestsFinished(report=report, tree=state.tree)
 
     def run(self, state: RunState, tree: str, selection: tuple[str, ...] = ()) -> TestReport:
         """The report of the suite, or of `selection`, in the warm working copy.
@@ -94,18 +74,24 @@ class Bench:
         if selection:
             test = selecting(test, selection, self._project_files(tree, cwd))
         try:
-            execution = self.place.execute(state, tree, test_command(recipe, test, self._seconds(state), cwd))
+            execution = self.place.execute(state, tree, test_command(recipe, test, self.seconds(state), cwd))
         except SetupFailed as error:
             if tree == state.base:
                 raise
             return no_environment(error)
         return to_report(execution.result, cwd)
 
-    def run_fresh(self, state: RunState, tree: str, seconds: float | None = None) -> TestReport:
-        """The report of the suite on `tree` in a new container, within `seconds` or all that a run of it may take."""
+    def run_fresh(
+        self, state: RunState, tree: str, seconds: float | None = None, selection: tuple[str, ...] = ()
+    ) -> TestReport:
+        """The report of the suite, or of `selection`, on `tree` in a new container.
+
+        It has `seconds`, or all that a run of the suite may take.
+        """
         cwd = state.started.task.cwd
         recipe = self.place.recipe(tree, state)
-        command = test_command(recipe, recipe.test, seconds or self.timeout, cwd)
+        test = selecting(recipe.test, selection, self._project_files(tree, cwd)) if selection else recipe.test
+        command = test_command(recipe, test, seconds or self.timeout, cwd)
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
     def run_control(self, state: RunState, tree: str, files: Collection[str]) -> TestReport:
@@ -117,7 +103,7 @@ class Bench:
         command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} {TO_THE_END}"'))
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
-    def _seconds(self, state: RunState) -> float:
+    def seconds(self, state: RunState) -> float:
         """What a run of the suite may take, verdicts aside: those are never cut short by the budget."""
         return max(SHORTEST, min(self.timeout, seconds_left(state, to_the_end=True)))
 

@@ -1,5 +1,7 @@
 """The best that a run has come to so far. Pure."""
 
+from dataclasses import replace
+
 from agent.state import Iteration, RunState
 from agent.testreport import Status, TestReport
 from agent.verdict import VerdictKind
@@ -17,6 +19,7 @@ def best_of(state: RunState) -> Iteration | None:
     found, baseline = measured(state), state.baseline
     if baseline is None:
         return found[-1] if found else None
+    baseline = _without(baseline, state.hidden)
     ranked = [(_rank(each, baseline), each.number, each) for each in found if each.report.cases]
     if not ranked:
         return None
@@ -32,6 +35,11 @@ def measured(state: RunState) -> tuple[Iteration, ...]:
     verdict = state.verdict if state.verdict and state.verdict.tree == state.tested_tree else None
     number, tree = state.spent.iterations, state.tested_tree
     return (*state.iterations, Iteration(number=number, commit="", tree=tree, report=state.report, verdict=verdict))
+
+
+def _without(report: TestReport, flaky: frozenset[str]) -> TestReport:
+    """`report` without the tests that end by chance."""
+    return replace(report, cases=tuple(case for case in report.cases if case.id not in flaky))
 
 
 def _rank(iteration: Iteration, baseline: TestReport) -> Rank:

@@ -1,9 +1,11 @@
 """What the model is told of a test run: what changed first, then failures by cause, one example of each."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from agent.baseline import family
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import excerpt, number_of, one_line, sanitise, tokens
 
@@ -12,7 +14,11 @@ __all__ = ["details", "feedback", "summary"]
 _FRAME = re.compile(r"^(\S[^:\n]*):(\d+): (.*)$", re.MULTILINE)
 _KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
 _STAGE = re.compile(r"^failed on (setup|teardown) with \"(.*?)\"?$")
+_HEADING = re.compile(r"^(?:_{3,} (.+) _{3,}|=+(?: .*)?=*)$")
+"""Of what pytest prints of one test, and of whatever follows."""
+_NOTHING = re.compile(r"(?!)")
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
+NOTHING_WANTED: Mapping[str, str] = MappingProxyType({})
 _NAMED = 10
 """Ids listed of one kind before the rest is counted."""
 _EXAMPLE = 1_500
@@ -36,18 +42,22 @@ def feedback(
     previous: TestReport | None = None,
     *,
     hidden: frozenset[str] = frozenset(),
+    wanting: Mapping[str, str] = NOTHING_WANTED,
     limit_tokens: int = 3_000,
     full_output: str = "",
 ) -> str:
     """`report` for the model, of about `limit_tokens` at most.
 
-    Tests in `hidden` are counted, not named. `full_output` is the id by which `read_output` shows all that was printed.
+    Tests in `hidden`, and those that either report knows to be flaky, are counted, not named; those in `wanting` are
+    counted with what they lack. `full_output` is the id by which `read_output` shows all that was printed.
     """
+    hidden = hidden.union(report.flaky, previous.flaky if previous else ())
+    left_out = hidden | wanting.keys()
     blocks = [
-        "\n".join([_headline(report), *_hidden_note(report, hidden)]),
+        "\n".join([_headline(report), *_hidden_note(report, hidden), *_wanting_note(report, hidden, wanting)]),
         _problem(report, hidden),
         _changes(report, previous, hidden),
-        *_failures(report, previous, hidden),
+        *_failures(report, previous, left_out),
     ]
     footer = f"All that was printed: `read_output` with id `{full_output}`." if full_output else ""
     return _capped([block for block in blocks if block], footer, limit_tokens)
@@ -55,6 +65,7 @@ def feedback(
 
 def details(report: TestReport, *, hidden: frozenset[str] = frozenset()) -> str:
     """All that `feedback` may have cut or left out: every failure that is not in `hidden`, and what was printed."""
+    hidden = hidden.union(report.flaky)
     failing = [case for case in report.cases if case.status in (Status.FAILED, Status.ERROR) and case.id not in hidden]
     parts = [f"{one_line(case.id)}: {one_line(case.message)}\n{_indented(sanitise(case.detail))}" for case in failing]
     return "\n\n".join([*parts, f"What was printed:\n{_printed(report, hidden)}"])
@@ -79,12 +90,34 @@ def _headline(report: TestReport) -> str:
 
 def _hidden_note(report: TestReport, hidden: frozenset[str]) -> list[str]:
     count = sum(id_ in hidden for id_ in report.failing)
-    return [f"Unstable, not of your doing, and left out below: {count} of the failing tests."] if count else []
+    said = "Flaky (the same files pass at one time and fail at another), and left out below"
+    return [f"{said}: {count} of the failing tests."] if count else []
+
+
+def _wanting_note(report: TestReport, hidden: frozenset[str], wanting: Mapping[str, str]) -> list[str]:
+    wants = [wanting[id_] for id_ in report.failing if id_ in wanting and id_ not in hidden]
+    said = "Not to be mended, for the sandbox lacks what they want, and left out below"
+    return [f"{said}: {len(wants)} of the failing tests ({', '.join(sorted(set(wants)))})."] if wants else []
 
 
 def _printed(report: TestReport, hidden: frozenset[str]) -> str:
-    lines = sanitise(report.output).strip("\n").split("\n")
-    return "\n".join(line for line in lines if not any(id_ in line for id_ in hidden))
+    """What was printed, without the lines that name a test in `hidden`, and without what is said below its name."""
+    titles = {_title(id_) for id_ in hidden.intersection(report.failing)}
+    titles -= {_title(id_) for id_ in report.failing if id_ not in hidden}
+    functions = {title.rpartition(".")[2].partition("[")[0] for title in titles}
+    named = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(functions)))})\b") if functions else _NOTHING
+    kept, within = [], False
+    for line in sanitise(report.output).strip("\n").split("\n"):
+        if match := _HEADING.match(line):
+            within = match[1] is not None and match[1].rpartition(" of ")[2] in titles
+        if not within and not named.search(line) and not any(id_ in line for id_ in hidden):
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _title(id_: str) -> str:
+    """As pytest calls a test where it says how it failed."""
+    return id_.partition("::")[2].replace("::", ".")
 
 
 def _problem(report: TestReport, hidden: frozenset[str]) -> str:
@@ -110,7 +143,7 @@ def _changes(report: TestReport, previous: TestReport | None, hidden: frozenset[
         "fixed": _fixed(report, previous),
         "newly failing": [id_ for id_ in report.failing if id_ not in before],
         "still failing": [id_ for id_ in report.failing if id_ in before],
-        "gone from the report": [] if stopped else [case.id for case in previous.cases if case.id not in present],
+        "gone from the report": [] if stopped else _gone(previous, present),
     }
     shown = {word: [id_ for id_ in ids if id_ not in hidden] for word, ids in lists.items()}
     counts = ", ".join(f"{len(ids)} {word}" for word, ids in shown.items() if ids)
@@ -118,6 +151,13 @@ def _changes(report: TestReport, previous: TestReport | None, hidden: frozenset[
         return "Nothing changed since the last run." if failing == before else ""
     named = [f"{word.capitalize()}: {_names(shown[word])}" for word in _NAMED_CHANGES if shown[word]]
     return "\n".join([f"Since the last run: {counts}.", *named])
+
+
+def _gone(previous: TestReport, present: frozenset[str]) -> list[str]:
+    """The ids that are not there any more, but for those in whose place there are others of the same test."""
+    gone = [case.id for case in previous.cases if case.id not in present]
+    new = {family(id_) for id_ in present - previous.ids()}
+    return [id_ for id_ in gone if family(id_) not in new]
 
 
 _NAMED_CHANGES = ("fixed", "newly failing", "gone from the report")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 
 from agent import events as e
+from agent.baseline import nothing_to_mend
 from agent.called import called, compacted
 from agent.errors import DamagedRun
 from agent.events import Outcome, Say
@@ -15,7 +16,7 @@ from agent.reopened import continued, decided, forked, planned, reopened
 from agent.state import Iteration, Phase, RunState
 from agent.task import Limits
 from agent.testreport import TestReport
-from agent.verdict import VerdictKind
+from agent.verdict import Verdict, VerdictKind
 
 __all__ = ["apply", "by_the_user", "fold"]
 
@@ -88,7 +89,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
         case e.EnvironmentPrepared():
             return replace(state, environment=event)
         case e.BaselineMeasured():
-            return _measured(state, event.report)
+            return _measured(state, event)
         case e.Prompted():
             tree = event.tree or state.tree
             return replace(state, messages=state.messages + event.messages, say=None, hint="", remarks=(), tree=tree)
@@ -103,7 +104,7 @@ def apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911, PL
         case e.TestsFinished():
             return replace(_tested(state, event.report, event.tree), say=Say.RESULTS)
         case e.VerdictReached():
-            return replace(state, verdict=event.verdict)
+            return _ruled(state, event.verdict)
         case e.Committed():
             return _committed(state, event)
         case e.BudgetExhausted():
@@ -117,12 +118,29 @@ def by_the_user(event: e.Event) -> bool:
     return isinstance(event, _BY_THE_USER)
 
 
-def _measured(state: RunState, report: TestReport) -> RunState:
-    state = replace(state, baseline=report)
-    if state.started.task.mode == "fix" and report.ok:
+def _measured(state: RunState, event: e.BaselineMeasured) -> RunState:
+    report, standings = event.report, event.standings
+    state = replace(state, baseline=report, standings=standings)
+    if state.started.task.mode != "fix":
+        return state
+    if report.ok:
         outcome = Outcome.UNPROVEN if state.started.sandbox == "local" else Outcome.PASSED
         return replace(state, closing=(outcome, "the suite passes already: there is nothing to fix"))
+    if report.failing and set(report.failing) <= standings.flaky | standings.environmental.keys():
+        return replace(state, closing=(Outcome.BLOCKED, nothing_to_mend(report, standings)))
     return state
+
+
+def _ruled(state: RunState, verdict: Verdict) -> RunState:
+    """The judge has spoken, and may have seen tests end in more than one way."""
+    report = verdict.report or TestReport()
+    flaky = state.sightings.flaky.union(report.flaky)
+    return replace(
+        state,
+        verdict=verdict,
+        standings=state.standings.learning(report.again),
+        sightings=replace(state.sightings, flaky=flaky),
+    )
 
 
 def _replied(state: RunState, event: e.ModelReplied) -> RunState:
@@ -169,7 +187,7 @@ def _effected(state: RunState, event: e.ToolReturned) -> RunState:
         case e.Planned(plan=plan):
             return planned(state, plan)
         case e.TestRun(report=report, full=full):
-            return _tested(state, report, event.tree) if full else state
+            return _tested(state, report, event.tree) if full else _glanced(state, report, event.tree)
         case e.Unsealed():
             return replace(state, unsealed=(*state.unsealed, event.effect))
         case e.Finish(status="blocked", reason=reason):
@@ -226,10 +244,19 @@ def _verdict_outcome(state: RunState) -> tuple[Outcome, str]:
     return (Outcome.UNPROVEN if review else Outcome.FAILED), reason
 
 
+def _glanced(state: RunState, report: TestReport, tree: str) -> RunState:
+    """Tests were run, and what they showed is remembered."""
+    return replace(
+        state,
+        sightings=state.sightings.after(tree, report),
+        standings=state.standings.learning(report.again),
+    )
+
+
 def _tested(state: RunState, report: TestReport, tree: str) -> RunState:
     """All tests were run: that ends an iteration."""
     return replace(
-        state,
+        _glanced(state, report, tree),
         report=report,
         previous_report=state.report or state.baseline,
         tested_tree=tree,

@@ -92,11 +92,12 @@ def _untimed(text: str) -> str:
 
 
 def _places(event: ToolReturned) -> frozenset[str]:
-    """The tree, and if the suite was run on it, what failed: trees may differ in nothing that counts."""
+    """The tree, and if the suite was run, what failed, flaky tests aside: trees may differ in nothing that counts."""
     if not isinstance(event.effect, TestRun) or not event.effect.full:
         return frozenset({event.tree})
     report = event.effect.report
-    return frozenset({event.tree, _digest("failing", *report.failing, report.problem)})
+    failing = (case_id for case_id in report.failing if case_id not in report.flaky)
+    return frozenset({event.tree, _digest("failing", *failing, report.problem)})
 
 
 def _key(call: ToolCall) -> str:

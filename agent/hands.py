@@ -12,6 +12,7 @@ from agent.durable import Passing, storing, sync_directory, unnoticed, write_dur
 from agent.edits import Edit
 from agent.messages import ToolCall, ToolResult
 from agent.place import Place, kept_closed
+from agent.settling import glanced, settled_in_passing
 from agent.state import Phase, RunState, seconds_left
 from agent.task import Plan
 from agent.testreport import TestReport
@@ -120,7 +121,10 @@ class RunHands:
             raise Mistake(_not_installed("what the manifests ask for", error)) from error
 
     def run_tests(self, tree: str, selection: Sequence[str]) -> tuple[TestReport, str]:
-        return self.bench.run(self.state, tree, tuple(selection)), tree
+        report = self.bench.run(self.state, tree, tuple(selection))
+        if selection:
+            return glanced(self.state, tree, report), tree
+        return settled_in_passing(self.bench, self.state, tree, report), tree
 
     def keep(self, content: bytes) -> str:
         return keep(self.artifacts, content, self.workspace.passing)
@@ -156,6 +160,8 @@ class Hands:
             mode=state.started.task.mode,
             allowed=PLANNING if state.phase is Phase.PLAN else WRITING,
             previous=state.report or state.baseline,
+            hidden=state.hidden,
+            wanting=state.standings.environmental,
         )
         outcome = self._checked(state, Toolbox(hands).call(call, situation))
         if outcome.tree != state.tree:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from agent.bench import Bench, no_environment
 from agent.control import Control, control_of
 from agent.events import Event, VerdictReached
+from agent.settling import settled_by_judge
 from agent.state import RunState
 from agent.suspecting import Suspects
 from agent.suspicions import Policy, Suspicion
 from agent.testreport import Status, TestReport
 from agent.trees import Blob
-from agent.verdict import Verdict, VerdictKind, shortfall
+from agent.verdict import Verdict, VerdictKind
 from agent.witnesses import Witnesses, unproven
 from sandbox import SetupFailed
 
@@ -61,42 +62,45 @@ class Judge:
         found = replace(found, report=self.bench.run_fresh(state, tree))
         if state.baseline is None or found.report is None:
             return replace(found, kind=VerdictKind.ERROR, reasons=("there is no baseline",))
-        if reasons := shortfall(state.started.task.mode, state.baseline, found.report) or self._corrected(state, tree):
-            return replace(found, reasons=reasons)
-        return self._weighed(state, found)
+        settled = settled_by_judge(self.bench, state, tree, state.baseline, found.report)
+        found = replace(found, report=settled.report, notes=settled.notes)
+        if reasons := settled.against or self._corrected(state, tree):
+            return replace(found, reasons=(*reasons, *settled.unsure))
+        return self._weighed(state, found, settled.unsure)
 
-    def _weighed(self, state: RunState, found: Verdict) -> Verdict:
-        """The verdict on a tree whose suite passes."""
+    def _weighed(self, state: RunState, found: Verdict, unsure: tuple[str, ...]) -> Verdict:
+        """The verdict on a tree whose suite passes, but for what is `unsure` because it wavers."""
         mode, opened = state.started.task.mode, review(state)
         suspected = self._suspects.of(state, found.tree)
-        found = replace(found, suspicions=suspected.found, notes=lenience(suspected.laxer))
+        found = replace(found, suspicions=suspected.found, notes=found.notes + lenience(suspected.laxer))
         refused = _leading_to(Policy.REFUSE, suspected.found)
         if refused and not state.tests_are_free:
-            return replace(found, kind=VerdictKind.SUSPECT, reasons=refused)
+            return replace(found, kind=VerdictKind.SUSPECT, reasons=refused + unsure)
         if mode != "fix":
             found = replace(found, witnesses=self.witnesses.of(state, found))
             if reasons := unproven(found.witnesses):
-                return replace(found, kind=VerdictKind.UNPROVEN, reasons=reasons)
+                return replace(found, kind=VerdictKind.UNPROVEN, reasons=reasons + unsure)
         if not self.bench.place.isolated:
             reason = "the tests passed, but nothing isolated them: a local sandbox proves nothing"
-            return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason,), environment="")
+            return replace(found, kind=VerdictKind.UNPROVEN, reasons=(reason, *unsure), environment="")
         suspects, covered = self._control(state, found)
         found = replace(found, control=covered)
         if suspects:
-            return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects)
+            return replace(found, kind=VerdictKind.SUSPECT, reasons=suspects + unsure)
         by_the_user = (*opened, *self._originals(state, found.tree)) if opened and mode != "new" else ()
-        if doubtful := by_the_user + refused + _leading_to(Policy.REVIEW, suspected.found):
+        if doubtful := unsure + by_the_user + refused + _leading_to(Policy.REVIEW, suspected.found):
             return replace(found, kind=VerdictKind.NEEDS_REVIEW, reasons=doubtful)
         return replace(found, kind=VerdictKind.PASSED, notes=found.notes + opened)
 
     def _control(self, state: RunState, found: Verdict) -> tuple[tuple[str, ...], str]:
         """Why the passes cannot be believed, and what the control covered."""
         report = found.report or TestReport()
-        control = control_of(_within_time(report, _targets(state)), self._reader(state, found.tree))
+        control = control_of(_within_time(_reliable(state, report), _targets(state)), self._reader(state, found.tree))
         if not control.files:
             return (), "no test could be made to fail"
         made = self._sabotaged(state, found.tree, control)
-        suspects, insensible = control.suspects(made), control.insensible(made)
+        flaky, suspects = _by_chance(state, report), control.suspects(made)
+        insensible = tuple(each for each in control.insensible(made) if each not in flaky)
         always = self._always(state, control, insensible)
         reasons = [f"{case_id} passes although it was made to fail" for case_id in suspects]
         reasons += [f"{case_id} passes whatever values it expects" for case_id in insensible if case_id not in always]
@@ -159,6 +163,20 @@ class Judge:
         without_code = place.workspace.trees.graft(state.witness_tree, {path: entries.get(path) for path in opened})
         report = self.bench.run_fresh(state, without_code)
         return tuple(reason for path in opened if (reason := _proves_nothing(path, report, state.started.task.cwd)))
+
+
+def _reliable(state: RunState, report: TestReport) -> TestReport:
+    """`report` without the tests that end by chance, which show nothing by failing either."""
+    flaky = _by_chance(state, report)
+    return replace(report, cases=tuple(case for case in report.cases if case.id not in flaky))
+
+
+def _by_chance(state: RunState, report: TestReport) -> frozenset[str]:
+    """The tests that were seen both ways on the base.
+
+    What the work alone makes waver is not excused: else whoever fakes passes would have a way around the control.
+    """
+    return state.standings.learning(report.again).flaky
 
 
 def _targets(state: RunState) -> frozenset[str]:

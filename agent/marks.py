@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent import events as e
+from agent.aside import aside_words
 from agent.journal import Entry
 from agent.state import RunState
 from agent.task import Limits
@@ -64,7 +65,8 @@ def _said(event: e.Event, before: RunState, after: RunState, sessions: int) -> S
             notes = "".join(f"; {note}" for note in event.notes)
             return "environment", how + notes, Tone.PLAIN, event.seconds
         case e.BaselineMeasured(report=report):
-            return "baseline", report.problem or str(report), Tone.PLAIN, report.seconds
+            found = "; ".join(each for each in (report.problem or str(report), aside_words(after)) if each)
+            return "baseline", found, Tone.PLAIN, report.seconds
         case e.TestsFinished(report=report) | e.ToolReturned(effect=e.TestRun(full=True, report=report)):
             tone = Tone.GOOD if report.ok else Tone.BAD
             return f"iteration {after.spent.iterations}", report.problem or str(report), tone, report.seconds

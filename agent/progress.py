@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from agent import events as e
+from agent.aside import aside_lines
 from agent.folding import apply, fold
 from agent.journal import Entry
 from agent.live import Notice, Said
@@ -51,12 +52,16 @@ def lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]:
 
 
 def compared(report: TestReport, before: RunState) -> tuple[frozenset[str], frozenset[str]]:
-    """The ids of the tests that `report` shows fixed and broken since the last full run, or since the baseline."""
+    """The ids of the tests that `report` shows fixed and broken since the last full run, or since the baseline.
+
+    Flaky ones are neither.
+    """
     earlier = before.report or before.baseline
     if earlier is None:
         return frozenset(), frozenset()
-    fixed = report.ids(Status.PASSED) & frozenset(earlier.failing)
-    return fixed, frozenset(report.failing) & earlier.ids(Status.PASSED)
+    flaky = before.hidden.union(report.flaky)
+    fixed = report.ids(Status.PASSED) & frozenset(earlier.failing) - flaky
+    return fixed, frozenset(report.failing) & earlier.ids(Status.PASSED) - flaky
 
 
 def budget_line(limits: Limits) -> str:
@@ -118,7 +123,7 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"environment: {how}; tests: {one_line(event.test)}"
             yield from (f"  note: {one_line(note)}" for note in event.notes)
         case e.BaselineMeasured():
-            yield f"baseline: {event.report} ({event.report.seconds:.1f} s)"
+            yield from _baseline(event, after)
         case e.CallFailed():
             then = "giving up" if event.wait is None else f"trying again in {event.wait:.1f} s"
             yield f"model: no reply ({event.error}: {one_line(event.message)}); {then}"
@@ -151,6 +156,12 @@ def _lines(event: e.Event, before: RunState, after: RunState) -> Iterator[str]: 
             yield f"budget: {one_line(event.reason)}"
         case _:
             return
+
+
+def _baseline(event: e.BaselineMeasured, after: RunState) -> Iterator[str]:
+    how = "".join((f", {event.runs} runs" if event.runs > 1 else "", ", cached" if event.cached else ""))
+    yield f"baseline: {event.report} ({event.report.seconds:.1f} s{how})"
+    yield from (f"  aside: {line}" for line in aside_lines(after))
 
 
 def _by_the_user(

@@ -9,13 +9,28 @@ from typing import Any, ClassVar, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from agent import __version__
+from agent.baseline import Standings, family
 from agent.events import Unsealed
+from agent.retrial import Rules
 from agent.state import RunState
 from agent.task import Limits, Plan, Task
-from agent.testreport import Status, TestCase, TestReport
+from agent.testreport import Again, Status, TestCase, TestReport
 from agent.verdict import Verdict, VerdictKind, Witness, targets_of
 
-__all__ = ["PROOF", "Place", "Proof", "Tested", "Unreadable", "dump", "load", "proof_of", "report_before", "schema"]
+__all__ = [
+    "PROOF",
+    "Chance",
+    "Place",
+    "Proof",
+    "Tested",
+    "Unreadable",
+    "chance_of",
+    "dump",
+    "load",
+    "proof_of",
+    "report_before",
+    "schema",
+]
 
 PROOF = "proof.json"
 """The file's name in the directory of a run."""
@@ -40,6 +55,44 @@ class Tested:
     after: Status | None
     target: bool = False
     """Whether it was to be mended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """What was done to tell faults from chance, and what it showed. A test that is named here may end otherwise."""
+
+    base_runs: int
+    """How many times the failures of the base were run, in each of which they failed."""
+    base_runs_whole: int
+    """How many of those runs were of the whole suite, in each of which the passes passed."""
+    rules: Rules
+    """How many runs of a test in doubt, on the result and on the base, decided what it is; each of them counts."""
+    flaky: tuple[str, ...]
+    """Tests that were seen both ways on the base: they decide nothing."""
+    wavering: tuple[str, ...]
+    """Tests that were seen both ways on trees of the work."""
+    environmental: dict[str, str]
+    """What tests lack that no code can give them, by their ids: whether they pass decides nothing."""
+    unstable: tuple[str, ...]
+    """Ids that are others in each run: only how many they are decides."""
+    again: tuple[Again, ...]
+    """Each test that was in doubt, and how it ended each further time on the result, and each time on the base."""
+
+    @property
+    def standings(self) -> Standings:
+        """The same, as a judge goes by it."""
+        known = Standings(
+            flaky=frozenset(self.flaky),
+            environmental=self.environmental,
+            unstable=frozenset(self.unstable),
+            runs=self.base_runs,
+            whole=self.base_runs_whole,
+        )
+        return known.learning(self.again)
+
+    def names(self, case_id: str) -> bool:
+        """Whether that test may end in more than one way, or may have another id next time."""
+        return case_id in {*self.flaky, *self.wavering} or family(case_id) in {family(each) for each in self.unstable}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +136,7 @@ class Proof:
     build: str
     test: str
     tests: dict[str, Tested]
+    chance: Chance
     exit_codes: tuple[int, int]
     """Of the suite before and after."""
     witnesses: tuple[Witness, ...]
@@ -125,6 +179,7 @@ def proof_of(state: RunState, *, commit: str, tree: str, chain: str) -> Proof:
         build=environment.build if environment else "",
         test=verdict.test or (environment.test if environment else ""),
         tests=_tested(state, before, after),
+        chance=chance_of(state),
         exit_codes=(before.exit_code, after.exit_code),
         witnesses=verdict.witnesses,
         opened=state.unsealed,
@@ -142,6 +197,21 @@ def proof_of(state: RunState, *, commit: str, tree: str, chain: str) -> Proof:
         journal=Link(entries=state.entries, chain=chain),
     )
     return replace(proof, id=_digest(proof))
+
+
+def chance_of(state: RunState) -> Chance:
+    """What a verdict on `state` goes by where tests do not end alike each time."""
+    standings, report = state.standings, state.verdict.report if state.verdict else None
+    return Chance(
+        base_runs=standings.runs,
+        base_runs_whole=standings.whole,
+        rules=Rules.to_judge(wild=bool(state.hidden)),
+        flaky=tuple(sorted(standings.flaky)),
+        wavering=tuple(sorted(state.sightings.flaky - standings.flaky)),
+        environmental=dict(sorted(standings.environmental.items())),
+        unstable=tuple(sorted(standings.unstable)),
+        again=report.again if report else (),
+    )
 
 
 def dump(proof: Proof) -> bytes:
@@ -188,7 +258,7 @@ def schema() -> dict[str, Any]:
 
 def _tested(state: RunState, before: TestReport, after: TestReport) -> dict[str, Tested]:
     first, then = ({case.id: case.status for case in report.cases} for report in (before, after))
-    targets = frozenset(targets_of(state.started.task.mode, before))
+    targets = frozenset(targets_of(state.started.task.mode, before, state.standings))
     return {
         case_id: Tested(before=first.get(case_id), after=then.get(case_id), target=case_id in targets)
         for case_id in sorted(first.keys() | then.keys())

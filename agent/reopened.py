@@ -50,6 +50,8 @@ def continued(state: RunState, event: e.Continued) -> RunState:
         at=state.at,
         worked_at=state.worked_at,
         baseline=state.verdict.report if judged and state.verdict else None,
+        standings=replace(state.standings, runs=1, whole=1, seen={}),
+        sightings=state.sightings,
         earlier_plans=(*state.earlier_plans, state.plan) if state.plan else state.earlier_plans,
         messages=_without_pending(state, "the run had ended").messages,
         say=Say.CONTINUE,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
+from agent.aside import Aside, aside_of
 from agent.events import Outcome
 from agent.marks import Mark
 from agent.messages import Usage
@@ -82,6 +83,8 @@ class Report:
     tests_before: Suite | None
     """What the result is measured against."""
     tests_after: Suite | None
+    aside: tuple[Aside, ...]
+    """Tests of the base that are no measure of the work."""
     plan: Plan | None
     environment: Environment | None
     turns: tuple[Turn, ...]
@@ -126,6 +129,7 @@ def report_of(told: Timeline, where: str = "") -> Report:
         baseline=told.baseline,
         tests_before=suite_of(state.baseline) if state.baseline is not None else None,
         tests_after=suite_of(after) if after is not None else None,
+        aside=aside_of(state),
         plan=state.plan,
         environment=_environment(told),
         turns=told.turns,

@@ -6,6 +6,7 @@ from itertools import chain
 
 from rich.cells import cell_len, set_cell_size
 
+from agent.aside import Aside
 from agent.figures import budget, dollars, duration, percent
 from agent.marks import Mark
 from agent.progress import some
@@ -32,10 +33,11 @@ WHAT = 34
 
 
 def as_text(report: Report) -> str:
-    """What `summary` leaves out, in its order: request, plan, timeline, iterations, verdicts."""
+    """What `summary` leaves out, in its order: request, plan, tests set aside, timeline, iterations, verdicts."""
     parts = [
         _section("request", _request(report)),
         *(_section(title, _plan(plan)) for title, plan in _plans(report)),
+        _section("set aside", chain.from_iterable(_aside(each) for each in report.aside)),
         _section("timeline", _timeline(report)),
         _section("iterations", chain.from_iterable(_iteration(each) for each in report.iterations)),
         _section("verdicts", chain.from_iterable(_verdict(each) for each in report.verdicts)),
@@ -61,6 +63,14 @@ def _request(report: Report) -> Iterator[str]:
     yield worked + (f" in {report.sessions} sessions" if report.sessions > 1 else "")
     if report.environment:
         yield from _wrapped(f"tests: {one_line(report.environment.test)}", "  ")
+
+
+def _aside(aside: Aside) -> Iterator[str]:
+    """Tests of the base that are no measure, and why."""
+    yield from _wrapped(one_line(aside.words), "  ")
+    yield from (f"    {one_line(case_id)}" for case_id in aside.ids)
+    if left := aside.count - len(aside.ids):
+        yield f"    and {left} more"
 
 
 def _plans(report: Report) -> Iterator[tuple[str, Plan]]:

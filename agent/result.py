@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from agent.aside import Aside, aside_of
 from agent.events import Outcome, Refusal, Why
 from agent.origin import Origin, origin_of
 from agent.state import Iteration, RunState
@@ -110,6 +111,8 @@ class Result:
     """Of the last request, oldest first."""
     tests_before: Counts | None
     tests_after: Counts | None
+    aside: tuple[Aside, ...]
+    """Tests of the base that are no measure of the work: old failures that may stay, flaky and environmental ones."""
     cost: Cost
     limits: Limits
     forked: Origin | None
@@ -162,6 +165,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         commits=tuple(map(_commit, state.iterations)),
         tests_before=_counts(state.baseline),
         tests_after=_counts(final_report(state)),
+        aside=aside_of(state),
         cost=_cost(state),
         limits=started.limits,
         forked=origin_of(state),

@@ -12,6 +12,7 @@ from random import random
 from agent import __version__
 from agent.approving import Approver
 from agent.asking import Asker
+from agent.baselinecache import BASELINES, BaselineCache
 from agent.bench import Bench
 from agent.compaction import Compactor
 from agent.config import Settings
@@ -25,6 +26,7 @@ from agent.judge import Judge
 from agent.ledger import estimate
 from agent.live import Said
 from agent.loop import Kit, run
+from agent.measuring import Measuring
 from agent.meter import Meter, metered
 from agent.models import ModelError, Request
 from agent.models.endpoint import Endpoint
@@ -237,7 +239,8 @@ class Session:
         stack.callback(place.close)
         if started.max_output < ROOM_TO_REASON and self.around.settings.thinking != "disabled":
             self.around.watcher.notice(Said(LITTLE_ROOM.format(started.max_output)))
-        memory = Memory(cache_directory(self.around.environ) / ENDPOINTS)
+        cache = cache_directory(self.around.environ)
+        memory = Memory(cache / ENDPOINTS)
         endpoint = self._endpoint(state, memory)
         model = stack.enter_context(OpenAIModel(endpoint, memory=memory, observe=self.around.watcher.notice))
         model.prepare()
@@ -266,7 +269,7 @@ class Session:
         return Kit(
             approve=Approver(decide=self.around.approve).approve,
             prepare=metered(bench.prepare, meter),
-            measure=metered(bench.measure, meter),
+            measure=metered(Measuring(bench=bench, cache=BaselineCache(cache / BASELINES)).measure, meter),
             prompt=speaker.prompt,
             ask=asker.ask,
             call_tool=metered(hands.call_tool, meter),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from agent.baseline import without_names
 from agent.best import best_of
 from agent.events import Event, Prompted, Say
 from agent.feedback import feedback
@@ -10,6 +11,7 @@ from agent.habits import DEMAND
 from agent.messages import Message
 from agent.planfile import plan_text
 from agent.state import Iteration, Phase, RunState
+from agent.testreport import TestReport
 from agent.text import excerpt, fenced, one_line, sanitise
 from prompts import render
 
@@ -48,7 +50,7 @@ class Speaker:
             case Say.PLAN:
                 return self._plan(state)
             case Say.CODE:
-                old = state.baseline.failing if task.mode == "change" and state.baseline else ()
+                old = _old_failures(state) if task.mode == "change" else []
                 return {
                     "mode": task.mode,
                     "old_failures": old,
@@ -63,11 +65,12 @@ class Speaker:
             case Say.TESTS_NOT_RED:
                 return {"result": str(report), "problem": report.problem if report else ""}
             case Say.RESULTS:
-                told = feedback(report, state.previous_report) if report else ""
+                told = _feedback(state, report, state.previous_report) if report else ""
                 return {"feedback": told, "green": state.green}
             case Say.VERDICT:
                 reasons = verdict.reasons if verdict else ()
-                return {"kind": verdict.kind.value if verdict else "", "reasons": [sanitise(r) for r in reasons]}
+                said = [sanitise(without_names(reason, state.hidden)) for reason in reasons]
+                return {"kind": verdict.kind.value if verdict else "", "reasons": said}
             case Say.NUDGE:
                 return {"report": str(report) if report else ""}
             case Say.STUCK:
@@ -100,7 +103,7 @@ class Speaker:
             else "",
             "files": [sanitise(path) for path in paths[:FILES_SHOWN]],
             "files_left_out": max(0, len(paths) - FILES_SHOWN),
-            "failures": feedback(baseline, None) if baseline is not None and task.mode == "fix" else "",
+            "failures": _feedback(state, baseline, None) if baseline is not None and task.mode == "fix" else "",
             "given": task.plan is not None,
         }
 
@@ -108,6 +111,21 @@ class Speaker:
 def _changed_plan(state: RunState) -> str:
     """The plan, if it is not as the model submitted it."""
     return plan_text(state.plan) if state.plan and state.plan_changed else ""
+
+
+def _feedback(state: RunState, report: TestReport, previous: TestReport | None) -> str:
+    return feedback(report, previous, hidden=state.hidden, wanting=state.standings.environmental)
+
+
+def _old_failures(state: RunState) -> list[str]:
+    """What fails at the base and may go on to: with what the sandbox lacks for it, and without what is flaky."""
+    wanting = state.standings.environmental
+    failing = state.baseline.failing if state.baseline else ()
+    return [
+        f"{one_line(name)}{f' (the sandbox lacks what it wants: {wanting[name]})' if name in wanting else ''}"
+        for name in failing
+        if name not in state.hidden
+    ]
 
 
 def _best_place(state: RunState) -> tuple[str, str]:
@@ -122,10 +140,10 @@ def _dead_ends(state: RunState) -> list[str]:
     """What the iterations came to that are not the best one."""
     best = best_of(state)
     others = [each for each in state.iterations if each is not best or each.report.failing]
-    return [f"iteration {each.number}: {_result(each)}" for each in others[-ENDS_SHOWN:]]
+    return [f"iteration {each.number}: {_result(each, state.hidden)}" for each in others[-ENDS_SHOWN:]]
 
 
-def _result(iteration: Iteration) -> str:
-    failing = iteration.report.failing
+def _result(iteration: Iteration, hidden: frozenset[str]) -> str:
+    failing = [name for name in iteration.report.failing if name not in hidden]
     names = ", ".join(one_line(name) for name in failing[:NAMES_SHOWN])
     return f"{iteration.report}{f' ({names})' if names else ''}"

@@ -1,13 +1,15 @@
 """The state of a run, and what it calls for next. No clock, no disk, no model."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from agent import events as e
+from agent.baseline import NOTHING_KNOWN, Standings
 from agent.events import Outcome, Say
 from agent.habits import Habits
 from agent.messages import Message, ToolCall
+from agent.sightings import Sightings
 from agent.spending import Spent
 from agent.task import Plan
 from agent.testreport import TestReport
@@ -73,6 +75,10 @@ class RunState:
     environment: e.EnvironmentPrepared | None = None
     baseline: TestReport | None = None
     """What the result is measured against; under `new` the run of the tests-only commit."""
+    standings: Standings = NOTHING_KNOWN
+    """What is known of those tests besides: which of them decide nothing."""
+    sightings: Sightings = field(default_factory=Sightings)
+    """How tests ended on the trees of the work."""
     witness_tree: str = ""
     """Where the acceptance criteria have to fail: the base, or under `new` the tests-only commit."""
     plan: Plan | None = None
@@ -176,11 +182,17 @@ class RunState:
         return self.finished.reason if self.finished else ""
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The tests that were seen to pass and to fail on one tree: the model is not told of them by name any more."""
+        return self.standings.flaky | self.sightings.flaky
+
+    @property
     def green(self) -> bool:
-        """Whether the last test run is good enough to be judged; the judge decides."""
+        """Whether the last test run is good enough to be judged; the judge decides, also on what is flaky here."""
         if self.baseline is None or self.report is None or self.phase is not Phase.CODE:
             return False
-        return not shortfall(self.started.task.mode, self.baseline, self.report)
+        standings = replace(self.standings, flaky=self.hidden.union(self.report.flaky))
+        return not shortfall(self.started.task.mode, self.baseline, self.report, standings)
 
 
 def due(state: RunState) -> Due:

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 
+from agent.aside import aside_lines
 from agent.events import Outcome
 from agent.origin import origin_of
 from agent.progress import some, used_lines
@@ -40,6 +41,7 @@ def summary(state: RunState, where: str = "") -> str:
     if state.plan:
         lines.append(f"done:    {one_line(state.plan.summary)}")
     lines.append(f"tests:   {_counts(state.baseline)} -> {_counts(final_report(state))}")
+    lines += [f"aside:   {line}" for line in aside_lines(state)]
     if shown := proof(state):
         lines.append(f"shown:   {shown}")
     if state.finished and state.finished.proof:

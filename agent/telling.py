@@ -235,6 +235,7 @@ class _Teller:
                 tests=suite_of(verdict.report) if verdict.report is not None else None,
                 witnesses=witnesses,
                 control=verdict.control,
+                again=verdict.report.again if verdict.report is not None else (),
                 test=verdict.test,
                 environment=verdict.environment,
                 seconds=verdict.seconds,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-__all__ = ["Status", "TestCase", "TestReport"]
+__all__ = ["Again", "Status", "TestCase", "TestReport"]
 
 
 class Status(StrEnum):
@@ -34,6 +34,17 @@ class TestCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """How one test ended when it was run again to tell chance from fault; None: it was not there."""
+
+    id: str
+    here: tuple[Status | None, ...]
+    """On the tree of the report, without the report's own run."""
+    base: tuple[Status | None, ...]
+    """On the base, all runs that are known of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestReport:
     """What a run of the suite showed. `problem` says why there is no trustworthy result, if there is none."""
 
@@ -45,6 +56,10 @@ class TestReport:
     output: str = ""
     """What the command printed: head and tail."""
     seconds: float = 0.0
+    flaky: tuple[str, ...] = ()
+    """Ids of its tests that are known by now to end in more than one way on one tree."""
+    again: tuple[Again, ...] = ()
+    """The tests that were run again, on this tree and on the base."""
 
     @property
     def ok(self) -> bool:

@@ -15,6 +15,7 @@ from agent.state import RunState
 from agent.suites import Suite
 from agent.suspicions import Suspicion
 from agent.task import Mode, Plan
+from agent.testreport import Again
 from agent.verdict import CaseResult, VerdictKind, flagged
 
 __all__ = [
@@ -124,6 +125,8 @@ class Judgement:
     test: str
     environment: str
     seconds: float
+    again: tuple[Again, ...] = ()
+    """The tests that it took more than one run to judge, with how each run ended."""
 
     @property
     def flagged(self) -> tuple[str, ...]:

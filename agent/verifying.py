@@ -1,7 +1,8 @@
 """Whether a proof is what was made, agrees with all that it speaks of, and can be had again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from agent import events as e
@@ -10,8 +11,9 @@ from agent.folding import fold
 from agent.gitfailed import GitFailed
 from agent.journal import Entry, links_of, read_entries
 from agent.judge import Judge
-from agent.proof import PROOF, Proof, Unreadable, load, report_before
+from agent.proof import PROOF, Proof, Unreadable, chance_of, load, report_before
 from agent.runs import JOURNAL
+from agent.sightings import Sightings
 from agent.state import Phase, RunState
 from agent.task import Limits, Prices
 from agent.testreport import Status, TestReport
@@ -118,6 +120,8 @@ def _unlike(state: RunState, proof: Proof) -> Iterator[str]:
     verdict = state.verdict or Verdict(kind=VerdictKind.PASSED, tree=proof.result.tree, report=state.baseline)
     if (verdict.kind, verdict.tree) != (proof.verdict, proof.result.tree):
         yield f"the journal has the verdict {verdict.kind} on the tree {verdict.tree}, not {proof.verdict}"
+    if chance_of(state) != proof.chance:
+        yield "the journal, of tests that do not end alike each time, says something else than the proof"
     yield from _compared("the journal", verdict.report or TestReport(), {k: t.after for k, t in proof.tests.items()})
     yield from _compared(
         "the journal, before the work,", state.baseline or TestReport(), {k: t.before for k, t in proof.tests.items()}
@@ -135,9 +139,10 @@ def again(proof: Proof, judge: Judge) -> Verified:
     (event,) = judge.judge(state)
     verdict = event.verdict if isinstance(event, e.VerdictReached) else None
     report = verdict.report if verdict and verdict.report else TestReport()
+    wavers = partial(_wavers, proof, report)
     differs = [
-        *_compared("run again, before the work,", base, {name: test.before for name, test in proof.tests.items()}),
-        *_compared("run again", report, {name: test.after for name, test in proof.tests.items()}),
+        *_compared("run again, before the work,", base, {k: t.before for k, t in proof.tests.items()}, wavers),
+        *_compared("run again", report, {k: t.after for k, t in proof.tests.items()}, wavers),
     ]
     if verdict is None or verdict.kind is not proof.verdict:
         reasons = "; ".join(verdict.reasons[:NAMED]) if verdict else ""
@@ -150,10 +155,18 @@ def again(proof: Proof, judge: Judge) -> Verified:
     return Verified(agrees=agrees + done, differs=tuple(differs))
 
 
-def _compared(where: str, report: TestReport, wanted: dict[str, Status | None]) -> Iterator[str]:
-    """The tests that a report shows otherwise than `wanted`."""
+def _wavers(proof: Proof, report: TestReport, case_id: str) -> bool:
+    """Whether a test was seen to end in more than one way on the same files, then or when `report` was made."""
+    return proof.chance.names(case_id) or case_id in report.flaky
+
+
+def _compared(
+    where: str, report: TestReport, wanted: dict[str, Status | None], apart: Callable[[str], bool] = lambda _: False
+) -> Iterator[str]:
+    """The tests that a report shows otherwise than `wanted`, but for those that are `apart`."""
     shown = {case.id: case.status for case in report.cases}
-    unlike = [name for name in sorted(shown.keys() | wanted.keys()) if shown.get(name) is not wanted.get(name)]
+    names = sorted(name for name in shown.keys() | wanted.keys() if not apart(name))
+    unlike = [name for name in names if shown.get(name) is not wanted.get(name)]
     for name in unlike[:NAMED]:
         yield f"{where} {name} is {shown.get(name) or 'not there'}, in the proof {wanted.get(name) or 'not there'}"
     if len(unlike) > NAMED:
@@ -178,6 +191,8 @@ def _state(proof: Proof) -> RunState:
         phase=Phase.CODE,
         plan=proof.plan,
         baseline=report_before(proof),
+        standings=proof.chance.standings,
+        sightings=Sightings(flaky=frozenset(proof.chance.wavering)),
         witness_tree=proof.witness_tree,
         unsealed=proof.opened,
         tree=proof.result.tree,

@@ -1,4 +1,4 @@
-"""The promises under attack, in numbers: money, crashes, faults of the engine, cheats and honest work, tampering.
+"""The promises under attack, in numbers: money, crashes, faults of the engine, cheats, honest work, chance, tampering.
 
     python -m bench.attacks [NAME ...]
 
@@ -8,7 +8,7 @@ Each takes minutes; without a name all of them are carried out, one after the ot
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import crash, enginefaults, judging, money, tampering
+from bench import crash, enginefaults, flaky, judging, money, tampering
 
 __all__ = ["ATTACKS", "attack"]
 
@@ -23,6 +23,7 @@ ATTACKS: dict[str, Callable[[], None]] = {
     "engine": _engine,
     "cheats": lambda: print(judging.cheating()),
     "honest work": lambda: print(judging.honest_work()),
+    "chance": flaky.main,
     "tampering": lambda: print(tampering.tampering()),
 }
 

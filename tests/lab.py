@@ -16,6 +16,7 @@ from agent.folding import fold
 from agent.hands import Hands
 from agent.journal import Entry
 from agent.judge import Judge
+from agent.measuring import Measuring
 from agent.messages import Message, ToolCall
 from agent.place import Place
 from agent.recipes import Recipes
@@ -145,6 +146,7 @@ class Lab:
             observe=self.watcher.notice,
         )  # fmt: skip
         self.bench = Bench(place=self.place, timeout=60.0)
+        self.measuring = Measuring(bench=self.bench)
         self.witnesses = Witnesses(bench=self.bench)
         self.judge = Judge(bench=self.bench, witnesses=self.witnesses)
         self.hands = Hands(
@@ -185,7 +187,7 @@ class Lab:
 
     def measured(self) -> RunState:
         """The run once its baseline is measured."""
-        self.events += self.bench.measure(self.state)
+        self.events += self.measuring.measure(self.state)
         return self.state
 
     def tested(self, tree: str) -> RunState:

@@ -11,6 +11,7 @@ CHANGING = (
     (r"\d+\.\d+ s\b|\d+ s,", "<seconds>"),
     (r"environment: (cached|made in [^;]*);", "environment: <how>;"),
     (r"\$0\.\d{4}", "<cost>"),
+    (r", cached\)", ")"),
     (r"cd \S+ &&", "cd <directory> &&"),
     (r"--repo [^\s,`]+", "--repo <directory>"),
     (r"[\d,]+ of 5,000,000 \([\d,]+ in, [\d,]+ of them cached, [\d,]+ out\)", "<tokens>"),
@@ -27,7 +28,11 @@ def masked(text):
     """`text` without what differs from run to run, and from the first run on a machine to the next."""
     for pattern, name in CHANGING:
         text = re.sub(pattern, name, text)
-    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith((*HEADLINES, "$ "))]
+    return [
+        line.rstrip()
+        for line in text.splitlines()
+        if line.strip() and not line.startswith((*HEADLINES, "$ ", "running "))
+    ]
 
 
 def commands():

@@ -242,6 +242,17 @@ def mended_after_a_failure(root: Path) -> None:
         assert len([entry for entry in at.entries if isinstance(entry.event, e.Committed)]) == 2
 
 
+def with_a_flaky_test(root: Path) -> None:
+    count = root / "count"
+    count.write_text("0")
+    turns = f"def test_turns():\n    path = {str(count)!r}\n    count = int(open(path).read())\n"
+    turns += "    open(path, 'w').write(str(count + 1))\n    assert count % 2\n"
+    with desk(root, plan(), writes("A first try.", WORSE), MENDS) as at:
+        state = at.start(files={**FILES, "tests/test_turns.py": turns})
+        assert state.outcome is Outcome.PASSED, state.reason
+        assert state.standings.flaky == {"tests/test_turns.py::test_turns"}
+
+
 def unproven_without_isolation(root: Path) -> None:
     with desk(root, plan(), MENDS, DONE, engine=HereEngine()) as at:
         assert at.start().outcome is Outcome.UNPROVEN
@@ -475,6 +486,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     for made in (
         mended_at_once,
         mended_after_a_failure,
+        with_a_flaky_test,
         unproven_without_isolation,
         nothing_to_mend,
         changed_with_witnesses,

@@ -29,7 +29,7 @@ def test_zero():
 
 
 def measured(at):
-    return tuple(at.bench.measure(at.state))
+    return tuple(at.measuring.measure(at.state))
 
 
 def statuses(report):
@@ -38,7 +38,7 @@ def statuses(report):
 
 def test_the_baseline_names_each_test_and_how_it_ended(lab):
     at = lab(RED, mode="fix")
-    (event,) = at.bench.measure(at.state)
+    (event,) = at.measuring.measure(at.state)
 
     assert isinstance(event, BaselineMeasured)
     assert statuses(event.report) == {"tests/test_app.py::test_sum": "failed", "tests/test_app.py::test_zero": "passed"}
@@ -121,7 +121,7 @@ def test_a_command_that_is_no_pytest_is_refused_before_anything_is_spent(lab, mo
     at = lab(RED, mode=mode, test=test)
 
     with pytest.raises(UsageProblem, match="gives no result") as caught:
-        list(at.bench.measure(at.state))
+        list(at.measuring.measure(at.state))
 
     assert "--test" in caught.value.hint
 

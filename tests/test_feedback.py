@@ -2,7 +2,7 @@
 
 import re
 
-from agent.feedback import feedback, summary
+from agent.feedback import details, feedback, summary
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import tokens
 
@@ -156,6 +156,73 @@ def test_many_failures_of_one_cause_are_counted():
     assert "a.py::a[10]" not in text
 
 
+PRINTED = """\
+F.F                                              [100%]
+=================================== FAILURES ===================================
+____________________________________ shaky ____________________________________
+
+    def shaky():
+>       assert draw() < 5
+E       assert 7 < 5
+
+a.py:3: AssertionError
+____________________________ ERROR at setup of TestX.a ____________________________
+E       fixture broke
+=========================== short test summary info ============================
+FAILED a.py::shaky - assert 7 < 5
+FAILED a.py::TestX::a - broke
+2 failed in 0.01s"""
+
+
+def test_what_was_printed_of_a_flaky_test_is_left_out_with_its_name():
+    shown = details(
+        report(failed("a.py::shaky", "assert 7 < 5"), failed("a.py::TestX::a", "broke"), output=PRINTED),
+        hidden=frozenset({"a.py::shaky"}),
+    )
+
+    assert "shaky" not in shown
+    assert "7 < 5" not in shown
+    assert "fixture broke" in shown
+    assert "FAILED a.py::TestX::a" in shown
+
+
+def test_a_name_that_a_test_that_is_shown_has_too_is_no_reason_to_leave_out_lines():
+    shown = details(
+        report(failed("a.py::shaky", "assert 7 < 5"), failed("b.py::shaky", "assert 7 < 5"), output=PRINTED),
+        hidden=frozenset({"a.py::shaky"}),
+    )
+
+    assert "def shaky" in shown
+    assert "FAILED a.py::shaky" not in shown
+
+
+def test_tests_that_a_report_marks_as_flaky_are_not_named_either():
+    marked = report(failed("a.py::shaky", "assert 0"), failed("a.py::a", "assert 1"), flaky=("a.py::shaky",))
+
+    assert "shaky" not in feedback(marked)
+    assert "shaky" not in details(marked)
+    assert "shaky" not in feedback(report(case("a.py::shaky")), marked)
+
+
+def test_what_the_sandbox_lacks_is_counted_with_what_it_is_and_not_shown():
+    red = report(failed("a.py::net", "socket.gaierror: no"), failed("a.py::a", "assert 1"))
+    text = feedback(red, wanting={"a.py::net": "name resolution", "a.py::gone": "no display"})
+
+    assert text.startswith(
+        "Tests: 2 failed (exit code 1, 1.2 s).\n"
+        "Not to be mended, for the sandbox lacks what they want, and left out below:"
+        " 1 of the failing tests (name resolution).\n"
+    )
+    assert "gaierror" not in text
+
+
+def test_ids_that_vary_are_not_gone_as_long_as_there_are_others_of_the_test():
+    one, other = (report(case(f"t.py::t[0x7f{n}]"), case("t.py::a"), exit_code=0) for n in (1, 2))
+
+    assert "gone" not in feedback(other, one)
+    assert "Gone from the report: t.py::a" in feedback(report(case("t.py::t[0x7f1]"), exit_code=0), one)
+
+
 def test_unstable_tests_are_counted_but_not_named():
     hidden = frozenset({"a.py::shaky"})
     text = feedback(
@@ -167,7 +234,7 @@ def test_unstable_tests_are_counted_but_not_named():
     assert "shaky" not in text
     assert text.startswith(
         "Tests: 2 failed (exit code 1, 1.2 s).\n"
-        "Unstable, not of your doing, and left out below: 1 of the failing tests.\n"
+        "Flaky (the same files pass at one time and fail at another), and left out below: 1 of the failing tests.\n"
         "\n"
         "Since the last run: 1 still failing.\n"
     )

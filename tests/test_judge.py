@@ -7,9 +7,10 @@ import pytest
 
 from agent import events as e
 from agent.task import Criterion, LeftFile
+from agent.testreport import Status, TestCase, TestReport
 from agent.verdict import VerdictKind
 from sandbox import Command, SetupFailed
-from tests.lab import QUICK, HereEngine, IsolatedEngine
+from tests.lab import QUICK, HereEngine, IsolatedEngine, showing
 
 TEST = "def test_sum():\n    from app import add\n\n    assert add(1, 2) == 3\n"
 BASE = {
@@ -18,6 +19,7 @@ BASE = {
     "tests/test_app.py": TEST,
 }
 MENDED = {"app.py": "def add(a, b):\n    return a + b\n"}
+ANY_TEST = "tests/test_loose.py::test_any"
 SHOWS = Criterion(behaviour="it adds", command="python -c 'import app; print(app.add(1, 2))'", output="3")
 HELD = Criterion(behaviour="it can be imported", command="python -c 'import app'")
 GUARD = replace(HELD, before="holds")
@@ -182,6 +184,18 @@ def test_a_result_that_equals_everything_is_suspect(judged):
     assert "1 with other values expected, 1 of which passed" in verdict.control
 
 
+def test_a_test_that_wavers_in_the_working_copy_alone_is_controlled_all_the_same(lab):
+    at = lab(BASE, mode="fix", engine=IsolatedEngine())
+    at.known(sum="failed")
+    at.planned()
+    always = at.put(ALWAYS)
+    at.wrote(always, sum="failed")
+    at.wrote(always, sum="passed")
+    assert at.state.hidden == {"tests/test_app.py::test_sum"}
+
+    assert at.verdict().reasons == ("tests/test_app.py::test_sum passes whatever values it expects",)
+
+
 def test_a_test_that_passed_whatever_it_expects_before_is_the_users_own(lab):
     loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
     at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
@@ -192,6 +206,19 @@ def test_a_test_that_passed_whatever_it_expects_before_is_the_users_own(lab):
 
     assert verdict.kind is VerdictKind.PASSED, verdict.reasons
     assert "2 with other values expected, 1 of which passed (1 did so before the work, too)" in verdict.control
+
+
+def test_a_flaky_test_is_not_controlled_for_it_may_pass_whatever_it_expects(lab):
+    loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
+    at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
+    base = TestReport(cases=(*showing(sum="failed").cases, TestCase(id=ANY_TEST, status=Status.PASSED)), exit_code=1)
+    at.events.append(e.BaselineMeasured(report=base, flaky=(ANY_TEST,)))
+    at.planned()
+    at.tested(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert verdict.control.startswith("1 tests made to fail")
 
 
 def test_a_users_test_that_was_opened_needs_review(lab):

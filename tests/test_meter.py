@@ -158,7 +158,7 @@ def test_a_run_of_the_suite_may_use_what_is_kept_for_it_and_no_more(at):
 def test_a_suite_that_takes_longer_than_all_that_is_left_ends_the_run(lab):
     made = lab({"tests/test_app.py": "def test_a():\n    assert 0\n"}, test="sleep 20")
     limited(made, 1.0)
-    assert list(made.bench.measure(made.state)) == [
+    assert list(made.measuring.measure(made.state)) == [
         e.BudgetExhausted(reason="the suite alone takes longer than the 1 seconds that are left")
     ]
     assert made.place.meter.take() > 0

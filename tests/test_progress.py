@@ -20,6 +20,9 @@ from tests.kits import EPOCH, report, started
 GOLDEN = Path(__file__).parent / "journals" / "v1.jsonl"
 
 
+B = "tests/test_x.py::b"
+
+
 def told(*events):
     lines = []
     progress = Progress(lines.append)
@@ -52,6 +55,19 @@ def test_a_whole_run_reads_as_its_snapshot():
         "judge: passed (3.2 s in fresh containers)",
         "commit: c2 Mend the sum",
         "budget: the budget of 80 calls is spent",
+    ]
+
+
+def test_a_baseline_is_told_with_how_often_it_was_run_and_what_is_set_aside():
+    base = e.BaselineMeasured(
+        report=report(a="failed", b="failed", c="passed", seconds=1.5), runs=21, flaky=("tests/test_x.py::a",),
+        environmental={B: "name resolution"}, cached=True,
+    )  # fmt: skip
+
+    assert told(started(), base)[1:] == [
+        "baseline: 2 failed, 1 passed (1.5 s, 21 runs, cached)",
+        f"  aside: 1 environmental failure (name resolution): {B}; a network and services are not supported",
+        "  aside: 1 flaky test seen to pass and to fail on the same files: tests/test_x.py::a",
     ]
 
 

@@ -282,6 +282,19 @@ def test_a_run_that_was_asked_for_more_shows_both_requests_and_plans():
     assert TypeAdapter(Report).validate_json(as_json(shown)) == shown
 
 
+def test_tests_that_are_set_aside_are_listed_in_text_and_json():
+    many = report(**{f"t{n}": "failed" for n in range(22)})
+    base = e.BaselineMeasured(report=many, environmental={"tests/test_x.py::t0": "no network"})
+    shown = report_of(tell([Entry(seq=n, at=EPOCH, event=each) for n, each in enumerate((started("change"), base))]))
+    text = as_text(shown)
+
+    assert "set aside\n  1 environmental failure (no network)\n    tests/test_x.py::t0\n" in text
+    assert "  21 old failures that may stay\n    tests/test_x.py::t1\n" in text
+    assert "    and 1 more\n" in text
+    assert [each["standing"] for each in json.loads(as_json(shown))["aside"]] == ["environmental", "stable fail"]
+    assert [mark.words for mark in shown.marks] == ["22 failed; 1 environmental"]
+
+
 def test_every_field_of_the_json_is_documented():
     guide = (Path(__file__).parents[1] / "docs" / "json.md").read_text("utf-8")
     table = guide.split("## `greenward show --json`")[1].split("\n## ")[0]

@@ -13,7 +13,7 @@ from agent.speaking import Speaker
 from agent.task import Plan, PlannedFile
 from agent.verdict import Verdict, VerdictKind
 from prompts import render
-from tests.kits import EPOCH, started
+from tests.kits import EPOCH, PLANNED, started
 from tests.lab import showing
 
 
@@ -134,6 +134,39 @@ def an_attempt(*events):
     base = e.BaselineMeasured(report=showing(a="failed", b="failed", c="failed"))
     told = e.Prompted(about=Say.PLAN, messages=())
     return fold(Entry(seq=n, at=EPOCH, event=event) for n, event in enumerate([first, base, told, planned, *events]))
+
+
+def known():
+    return e.BaselineMeasured(
+        report=showing(old="failed", net="failed", shaky="failed", good="passed"),
+        flaky=("tests/test_app.py::test_shaky",),
+        environmental={"tests/test_app.py::test_net": "name resolution"},
+    )
+
+
+def test_old_failures_are_told_with_what_the_sandbox_lacks_and_without_flaky_ones():
+    text = said(e.Prompted(about=Say.PLAN, messages=()), known(), PLANNED).messages[-1].content
+
+    assert "- tests/test_app.py::test_old\n" in text
+    assert "- tests/test_app.py::test_net (the sandbox lacks what it wants: name resolution)\n" in text
+    assert "test_shaky" not in text
+
+
+def test_a_repair_is_not_told_to_mend_what_is_flaky_or_wants_a_network():
+    text = said(known(), mode="fix").messages[-1].content
+
+    assert "tests/test_app.py::test_old" in text
+    assert "test_shaky" not in text
+    assert "test_net" not in text
+    assert "left out below: 1 of the failing tests (name resolution)" in text
+
+
+def test_what_was_tried_is_told_without_flaky_tests():
+    state = an_attempt(*iterated(BETTER, WORSE))
+    flaky = replace(state.sightings, flaky=frozenset({"tests/test_app.py::test_b"}))
+    text = remarked(replace(state, sightings=flaky), Say.STUCK).messages[0].content
+
+    assert "- iteration 1: 2 failed, 1 passed (tests/test_app.py::test_c)" in text
 
 
 def test_who_goes_round_in_circles_hears_what_was_tried():

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent import events as e
+from agent.aside import aside_of
+from agent.baseline import Standing
 from agent.events import Outcome
 from agent.folding import fold
 from agent.journal import Entry, read_entries
@@ -38,6 +40,49 @@ def ended(outcome, reason="", *, verdict=None, mode="fix", limits=None, changed=
     proof = "f" * 64 if outcome is Outcome.PASSED else ""
     end = e.RunFinished(outcome=outcome, reason=reason, commit=commit, tree=tree, proof=proof)
     return state_of(*events, e.Committed(commit=commit, tree=tree, subject=""), end, mode=mode, limits=limits)
+
+
+NAMES = {name: f"tests/test_x.py::{name}" for name in "abcdef"}
+BASE = e.BaselineMeasured(
+    report=report(a="failed", b="failed", c="failed", d="failed", e="failed", f="passed"),
+    runs=21,
+    flaky=(NAMES["a"],),
+    environmental={NAMES["b"]: "name resolution", NAMES["c"]: "missing executable (git)"},
+    cached=True,
+)
+
+
+def asides(state):
+    return [each.removeprefix("aside:   ") for each in summary(state).splitlines() if each.startswith("aside:")]
+
+
+def test_what_is_set_aside_is_listed_with_the_reason():
+    assert asides(state_of(BASE, mode="change")) == [
+        f"1 environmental failure (missing executable (git)): {NAMES['c']}; a network and services are not supported",
+        f"1 environmental failure (name resolution): {NAMES['b']}; a network and services are not supported",
+        "1 flaky test seen to pass and to fail on the same files: tests/test_x.py::a",
+        "2 old failures that may stay: tests/test_x.py::d, tests/test_x.py::e",
+    ]
+
+
+def test_under_fix_the_old_failures_are_the_task():
+    assert not any("old failure" in each for each in asides(state_of(BASE)))
+
+
+def test_of_many_tests_three_are_named_to_people_and_twenty_to_programs():
+    many = report(**{f"t{n}": "failed" for n in range(30)})
+    state = state_of(e.BaselineMeasured(report=many), mode="change")
+    (aside,) = aside_of(state)
+
+    assert asides(state)[0].endswith("tests/test_x.py::t0, tests/test_x.py::t1, tests/test_x.py::t2 and 27 more")
+    assert (aside.standing, aside.count, len(aside.ids)) == (Standing.FAILS, 30, 20)
+    assert result_of(state).aside == (aside,)
+
+
+def test_a_test_that_wavered_later_is_listed_as_flaky():
+    tested = e.TestsFinished(report=replace(report(d="failed"), flaky=(NAMES["d"],)), tree="t")
+
+    assert any("flaky" in each and NAMES["d"] in each for each in asides(state_of(BASE, tested)))
 
 
 def line(state, name):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from agent.baseline import Standings
 from agent.testreport import Status, TestCase, TestReport
-from agent.verdict import CaseResult, Witness, shortfall, targets_of
+from agent.verdict import CaseResult, Witness, differences, shortfall, targets_of
 from tests.kits import report
 
 MODES = ["new", "fix", "change"]
@@ -221,6 +222,68 @@ CASES = {
 def test_the_shortfall_of_a_result_against_the_base(mode, name):
     base, result, strict, lenient = CASES[name]
     assert shortfall(mode, base, result) == (lenient if mode == "change" else strict)
+
+
+FLAKY = Standings(flaky=frozenset({A}))
+WANTING = Standings(environmental={A: "no network"})
+
+
+@pytest.mark.parametrize("standings", [FLAKY, WANTING])
+@pytest.mark.parametrize(("was", "now"), [("passed", "failed"), ("failed", "passed"), ("failed", "failed")])
+def test_what_is_no_measure_may_pass_or_fail(standings, was, now):
+    before, after = report(a=was, b="passed"), report(a=now, b="passed")
+
+    assert shortfall("fix", before, after, standings) == ()
+    assert targets_of("fix", before, standings) == ()
+
+
+@pytest.mark.parametrize("standings", [FLAKY, WANTING])
+def test_what_is_no_measure_must_not_be_lost(standings):
+    assert shortfall("fix", report(a="failed", b="passed"), report(b="passed"), standings) == (
+        f"{A} failed at the base and is lost on the result",
+    )
+
+
+def test_a_test_that_wants_what_the_sandbox_lacks_must_not_be_skipped_anew():
+    assert shortfall("fix", report(a="failed", b="passed"), report(a="skipped", b="passed"), WANTING) == (
+        f"{A} failed at the base and is skipped on the result",
+    )
+
+
+def varying(*ended: str, first: int, other: str = "passed"):
+    """A report with a test whose parameters have another id each time."""
+    cases = [(f"t.py::test_r[{number}]", how) for number, how in enumerate(ended, first)]
+    return listed(*cases, (B, other), exit_code=int("failed" in ended))
+
+
+BEFORE = varying("passed", "failed", first=10)
+UNSTABLE = Standings(unstable=frozenset({"t.py::test_r[10]", "t.py::test_r[11]"}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "after", "reasons"),
+    [
+        ("fix", varying("passed", "passed", first=20), ()),
+        ("fix", varying("passed", "failed", first=20), ("t.py::test_r[: 1 of the tests whose ids vary fail",)),
+        ("change", varying("passed", "failed", first=20), ()),
+        ("change", varying("failed", "failed", first=20),
+         ("t.py::test_r[: 0 of the tests whose ids vary pass, and 1 did at the base",)),
+        ("change", varying("passed", first=20), ("t.py::test_r[: 1 of 2 tests whose ids vary are lost",)),
+        ("change", varying("passed", "failed", "failed", first=20),
+         ("t.py::test_r[: 2 of the tests whose ids vary fail",)),
+    ],
+)  # fmt: skip
+def test_tests_whose_ids_vary_are_counted(mode, after, reasons):
+    assert shortfall(mode, BEFORE, after, UNSTABLE) == reasons
+    assert shortfall(mode, BEFORE, after) != ()
+
+
+def test_each_difference_says_which_test_it_is_about_and_how_that_may_end():
+    before, after = report(a="failed", b="passed", c="passed"), report(a="failed", b="failed", c="passed")
+    target, broken = differences("fix", before, after)
+
+    assert (target.id, target.target, target.good) == (A, True, {Status.PASSED})
+    assert (broken.id, broken.target, broken.good) == (B, False, {Status.PASSED})
 
 
 @pytest.mark.parametrize(("mode", "targets"), [("new", (A,)), ("fix", (A,)), ("change", ())])

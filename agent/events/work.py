@@ -1,8 +1,9 @@
 """What was made ready, measured, judged and committed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from agent.baseline import Standings
 from agent.testreport import TestReport
 from agent.verdict import Verdict
 
@@ -32,11 +33,35 @@ class EnvironmentPrepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineMeasured:
-    """The suite was run on the base, in a fresh container."""
+    """The suite was run on the base, in fresh containers: once, and what failed a few times more."""
 
     kind: Literal["baseline_measured"] = "baseline_measured"
     report: TestReport
+    """Of the first run, with which the result is compared."""
+    runs: int = 1
+    """In each of which the tests failed that are said to fail."""
+    whole: int = 1
+    """How many of them were of the whole suite."""
+    flaky: tuple[str, ...] = ()
+    """Ids of tests that ended in more than one way."""
+    environmental: dict[str, str] = field(default_factory=dict)
+    """What tests lack that no code can give them, by their ids."""
+    unstable: tuple[str, ...] = ()
+    """Ids that are others in each run."""
+    cached: bool = False
+    """Whether it was measured by an earlier run of greenward, on the same tree and in the same environment."""
     sandbox_seconds: float = 0.0
+
+    @property
+    def standings(self) -> Standings:
+        """What is known of the tests, beside how they ended."""
+        return Standings(
+            flaky=frozenset(self.flaky),
+            environmental=self.environmental,
+            unstable=frozenset(self.unstable),
+            runs=self.runs,
+            whole=self.whole,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

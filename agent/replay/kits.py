@@ -14,6 +14,7 @@ from agent.judge import Judge
 from agent.ledger import estimate
 from agent.live import Observer
 from agent.loop import Kit
+from agent.measuring import Measuring
 from agent.models import Request
 from agent.notary import Notary
 from agent.place import Place
@@ -120,7 +121,7 @@ class Recheck:
         kit = replace(
             plain_kit(self.record, hands, scribe_of(workspace, state, self.record)),
             prepare=bench.prepare,
-            measure=bench.measure,
+            measure=Measuring(bench=bench).measure,
             prompt=Speaker(
                 files=lambda tree: tuple(entry.path for entry in workspace.files(tree)), changed=workspace.changed
             ).prompt,

@@ -4,8 +4,8 @@ A tool reads and writes nothing itself. It acts on `Hands`, which stand over the
 call is a function of a tree: it returns the tree that it left. The model's mistakes are results that it reads.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
 from agent.edits import Edit
@@ -183,7 +183,9 @@ class Situation:
     previous: TestReport | None = None
     """The last full test run, with which the next one is compared."""
     hidden: frozenset[str] = frozenset()
-    """Ids of unstable tests, which the model does not get to see."""
+    """Ids of flaky tests, which the model does not get to see."""
+    wanting: Mapping[str, str] = field(default_factory=dict)
+    """What tests lack that the sandbox does not have, by their ids."""
 
 
 class Mistake(Exception):

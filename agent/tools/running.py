@@ -95,7 +95,7 @@ def run_tests(arguments: RunTests, situation: Situation, hands: Hands) -> ToolOu
     report, tree = hands.run_tests(situation.tree, arguments.tests)
     previous = _comparable(situation.previous, report, arguments.tests)
     artifact = "" if report.ok else hands.keep(details(report, hidden=situation.hidden).encode())
-    said = feedback(report, previous, hidden=situation.hidden, full_output=artifact)
+    said = feedback(report, previous, hidden=situation.hidden, wanting=situation.wanting, full_output=artifact)
     effect = TestRun(report=report, full=not arguments.tests)
     return ToolOutcome(result=ToolResult(content=said), tree=tree, effect=effect)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 import agent.judge
+import agent.settling
 from agent.bench import Bench
 from agent.control import Control
 from agent.place import Place
@@ -56,6 +57,20 @@ def _silent(function: str, said: str) -> Taken:
     return off
 
 
+def _forgiven(said: str) -> Taken:
+    """Takes away what a report lacks to be green, as far as `said` stands in it."""
+
+    def off(patch: pytest.MonkeyPatch) -> None:
+        real = agent.settling.differences
+        patch.setattr(
+            agent.settling,
+            "differences",
+            lambda *given: tuple(each for each in real(*given) if not re.search(said, each.reason)),
+        )
+
+    return off
+
+
 def _returning(owner: type, method: str, value: object) -> Taken:
     return lambda patch: patch.setattr(owner, method, lambda *_given: value)
 
@@ -77,7 +92,7 @@ def _unsuspected(kind: Kind) -> Taken:
 
 def _believed(patch: pytest.MonkeyPatch) -> None:
     """Takes the model's own run of the tests for the judge's."""
-    patch.setattr(Bench, "run_fresh", lambda _self, state, _tree: state.report)
+    patch.setattr(Bench, "run_fresh", lambda _self, state, *_given: state.report)
 
 
 def _not_reviewed(patch: pytest.MonkeyPatch) -> None:
@@ -217,28 +232,28 @@ GUARDS: tuple[Guard, ...] = (
         files={"tests/test_app.py": TESTS.replace("keep([1]) == [1]", "keep([1]) == [1, 1]")},
     ),
     Guard(
-        name="a report is wanted", off=_silent("shortfall", "no report was written"),
+        name="a report is wanted", off=_forgiven("no report was written"),
         files={"app.py": LEAVES + CODE},
     ),
     Guard(
-        name="the exit code agrees", off=_silent("shortfall", "the exit code is 1"), files={"app.py": HIDDEN + CODE}, base=SUM,
+        name="the exit code agrees", off=_forgiven("the exit code is 1"), files={"app.py": HIDDEN + CODE}, base=SUM,
     ),
     _asked(
-        "no test is lost", _silent("shortfall", "is lost"), MENDED + SHAPES.format(shapes={"square": 4}),
+        "no test is lost", _forgiven("is lost"), MENDED + SHAPES.format(shapes={"square": 4}),
         base={**GREEN, "app.py": MENDED + SHAPES.format(shapes={"square": 4, "cube": 8}), "tests/test_shapes.py": PER_SHAPE},
     ),
     _asked(
-        "no test is skipped anew", _silent("shortfall", "is skipped"), MENDED + NEEDLESS.replace("9", "0"),
+        "no test is skipped anew", _forgiven("is skipped"), MENDED + NEEDLESS.replace("9", "0"),
         base={**GREEN, "app.py": MENDED + NEEDLESS, "tests/test_fast.py": WHERE_FAST},
     ),
-    _asked("what passed passes", _silent("shortfall", "passed at the base and fails"), KEEP_TWICE),
-    Guard(name="targets pass", off=_silent("shortfall", "does not pass"), files={"app.py": f"# mended\n{CODE}"}),
+    _asked("what passed passes", _forgiven("passed at the base and fails"), KEEP_TWICE),
+    Guard(name="targets pass", off=_forgiven("does not pass"), files={"app.py": f"# mended\n{CODE}"}),
     _asked(
-        "no new test fails", _silent("shortfall", "test_times fails"), MENDED,
+        "no new test fails", _forgiven("test_times fails"), MENDED,
         files={"tests/test_times.py": "import app\n\n\ndef test_times():\n    assert app.times(2, 2) == 5\n"},
     ),
     _asked(
-        "some test passes", _silent("shortfall", "no test passed"), CODE,
+        "some test passes", _forgiven("no test passed"), CODE,
         base={"pytest.ini": BASE["pytest.ini"], "app.py": CODE, "tests/test_app.py": "import app\n\n\ndef test_add():\n    assert app.add(2, 3) == 5\n"},
     ),
     Guard(

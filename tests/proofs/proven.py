@@ -3,10 +3,11 @@
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from agent.journal import Journal
 from agent.notary import Notary
@@ -43,9 +44,9 @@ class Proven:
             return check(workspace, name, note, workspace.runs_directory)[1]
 
 
-def prove(root: Path) -> Proven:
-    """Mend a red suite in `root`, and prove it."""
-    lab = Lab(root, FILES, mode="fix", engine=IsolatedEngine())
+def prove(root: Path, further: Mapping[str, str] = MappingProxyType({})) -> Proven:
+    """Mend a red suite in `root`, which has `further` files, and prove it."""
+    lab = Lab(root, {**FILES, **further}, mode="fix", engine=IsolatedEngine())
     lab.events[0] = replace(lab.events[0], sandbox="docker")
     lab.measured()
     lab.planned()

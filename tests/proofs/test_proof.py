@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from agent.errors import UsageProblem
 from agent.proof import PROOF, Tested, Unreadable, dump, load
+from agent.retrial import CALM, WILD, Rules
 from agent.runs import JOURNAL
 from agent.testreport import Status
 from agent.verifying import again, proof_on
@@ -116,6 +117,87 @@ def test_another_proof_with_an_id_of_its_own_does_not_fit_the_journal_or_the_fil
 def test_what_is_no_proof_is_said_to_be_none(data):
     with pytest.raises(Unreadable):
         load(data)
+
+
+# Where tests pass by chance
+
+TURNS = """\
+from pathlib import Path
+
+COUNT = Path({path!r})
+
+
+def test_turns():
+    count = int(COUNT.read_text())
+    COUNT.write_text(str(count + 1))
+    assert count % 2 == 1
+"""
+"""A test that passes every other time."""
+TURNING = "tests/test_turns.py::test_turns"
+
+
+@pytest.fixture(scope="module")
+def turning(tmp_path_factory):
+    """The proof of a run with such a test, and a repository with the same files, where it can be had again."""
+    tmp_path = tmp_path_factory.mktemp("turning")
+    count = tmp_path / "count"
+    count.write_text("0")
+    further = {"tests/test_turns.py": TURNS.format(path=str(count))}
+    proven = prove(tmp_path / "proven", further)
+    elsewhere = Lab(tmp_path / "judge", {**FILES, **further}, mode="fix", engine=IsolatedEngine())
+    elsewhere.put(MENDED)
+    yield proven, elsewhere
+    elsewhere.close()
+
+
+def test_a_proof_says_what_decided_where_a_test_passes_by_chance(turning):
+    proven, _ = turning
+    proof = proof_of(proven)
+
+    assert proof.chance.flaky == (TURNING,)
+    assert proof.chance.rules == Rules(here=WILD, base=WILD)
+    assert proof.chance.base_runs > CALM
+    assert [name for name, tested in proof.tests.items() if tested.target] == ["tests/test_app.py::test_add"]
+    assert proven.checked().differs == ()
+
+
+def test_what_passes_by_chance_may_end_otherwise_when_it_is_run_again(turning):
+    proven, elsewhere = turning
+    proof = proof_of(proven)
+    assert again(proof, elsewhere.judge).differs == ()
+    ended = proof.tests[TURNING]
+    swapped = replace(ended, before=OTHER[ended.before], after=OTHER[ended.after])
+    other = replace(proof, tests={**proof.tests, TURNING: swapped})
+    assert again(other, elsewhere.judge).differs == ()
+
+
+OTHER = {Status.PASSED: Status.FAILED, Status.FAILED: Status.PASSED}
+
+
+def test_what_the_sandbox_lacks_may_go_on_failing_when_it_is_run_again(tmp_path):
+    wanting = {"tests/test_net.py": "import socket\n\n\ndef test_net():\n    raise socket.gaierror(-2, 'no name')\n"}
+    proof = proof_of(prove(tmp_path / "proven", wanting))
+    elsewhere = Lab(tmp_path / "judge", {**FILES, **wanting}, mode="fix", engine=IsolatedEngine())
+    elsewhere.put(MENDED)
+    found = again(proof, elsewhere.judge)
+    elsewhere.close()
+
+    assert proof.chance.environmental == {"tests/test_net.py::test_net": "name resolution"}
+    assert found.differs == ()
+
+
+def test_a_proof_that_calls_another_test_flaky_does_not_fit_the_journal(proven):
+    from agent.proof import _digest
+
+    made = proof_of(proven)
+    made = replace(made, chance=replace(made.chance, flaky=("tests/test_app.py::test_add",)))
+    made = replace(made, id=_digest(made))
+    with Workspace.open(proven.root) as workspace:
+        _, note = proof_on(workspace, proven.commit)
+        put(workspace, proven.commit, dump(made))
+        found = proven.checked()
+        put(workspace, proven.commit, note)
+    assert "the journal, of tests that do not end alike each time, says something else than the proof" in found.differs
 
 
 # Run again

@@ -23,6 +23,7 @@ from agent.journal import Entry, Journal
 from agent.judge import Judge
 from agent.ledger import estimate
 from agent.loop import Kit, Step
+from agent.measuring import Measuring
 from agent.meter import Meter, metered
 from agent.models import Request
 from agent.models.retry import delay
@@ -171,7 +172,7 @@ class SteppedSession(Session):
         steps: dict[str, Step] = {
             "approve": Approver().approve,
             "prepare": metered(bench.prepare, meter),
-            "measure": metered(bench.measure, meter),
+            "measure": metered(Measuring(bench=bench).measure, meter),
             "prompt": speaker.prompt,
             "ask": asker.ask,
             "call_tool": metered(hands.call_tool, meter),
