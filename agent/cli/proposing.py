@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent.session import Surroundings
     from agent.state import RunState
 
-__all__ = ["Proposing", "proposing", "request_of"]
+__all__ = ["GitHubRunner", "Proposing", "proposing", "request_of"]
 
 SUMMARY_BYTES = 900_000
 """GitHub takes one MiB of all summaries of a step."""
@@ -52,7 +52,7 @@ class Proposing:
         self._options, self._repo, self._out = options, repo, out
         self._around: Surroundings | None = None
         self._before: frozenset[str] = frozenset()
-        self._forge = _GitHub() if options["ci"] and os.environ.get("GITHUB_ACTIONS") == "true" else None
+        self._forge = GitHubRunner() if options["ci"] and os.environ.get("GITHUB_ACTIONS") == "true" else None
 
     def begins(self, around: "Surroundings") -> None:
         """Remember what a run begins with."""
@@ -160,7 +160,7 @@ def _without_terminal(options: Flags) -> None:
     os.close(nothing)
 
 
-class _GitHub:
+class GitHubRunner:
     """GitHub's runner, which acts upon lines of what is printed: of ours, and of nobody else's.
 
     Its rules: docs.github.com, "Workflow commands for GitHub Actions".
