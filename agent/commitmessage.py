@@ -4,13 +4,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["compose", "one_line"]
+__all__ = ["compose", "obeyed", "one_line"]
 
 _SUBJECT = 72
 _BODY = 8_000
 _SPECIAL = re.compile(r"(?:---|#|;|diff |Index: |Conflicts:|>|-{4,})")
 _SKIP = re.compile(r"\[\s*(skip[ -](?:ci|actions)|(?:ci|actions)[ -]skip|no[ -]ci)\s*\]", re.IGNORECASE)
 _CLOSES = re.compile(r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)([\w./-]*#\d+)", re.IGNORECASE)
+_SIGNED = re.compile(r"^(?:signed-off-by|co-authored-by)\s*:.*", re.IGNORECASE | re.MULTILINE)
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
@@ -28,6 +29,16 @@ def compose(subject: str, body: str, trailers: Sequence[tuple[str, str]]) -> str
     paragraphs = [_cut(one_line(_defused(subject)).lstrip("-#;> "), _SUBJECT) or "Change", _body(body)]
     paragraphs.append("\n".join(f"{name}: {one_line(value) or '-'}" for name, value in trailers))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def obeyed(message: str) -> str:
+    """The first thing in `message` that a forge acts upon or that a reader does not see; empty if there is none.
+
+    What `compose` makes has none.
+    """
+    if found := _SKIP.search(message) or _CLOSES.search(message) or _SIGNED.search(message):
+        return found[0]
+    return next((repr(c) for c in message if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Cs"}), "")
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,10 @@
     ├── ModelProblem        5  the model cannot be reached now; the run can be resumed
     ├── DamagedRun          6  a journal or a repository is damaged
     ├── StorageProblem      6  what has to be kept cannot be written: the disk is full, or not writable
-    └── ProviderRefused     7  key, quota or credits
+    ├── ProviderRefused     7  key, quota or credits
+    ├── ProposalRefused     9  a proposal is not what its proof says, or holds what may not be published
+    ├── PublishingStopped  10  no further proposal is made: their number, a person's word, or greenward's own commit
+    └── ForgeProblem       11  the forge cannot be reached, or does not do what it is asked
 
 Outcomes of a run (not green, out of budget, unproven) are values, not errors: see `agent.events.Outcome`.
 """
@@ -15,9 +18,12 @@ from typing import ClassVar
 
 __all__ = [
     "DamagedRun",
+    "ForgeProblem",
     "GreenwardError",
     "ModelProblem",
+    "ProposalRefused",
     "ProviderRefused",
+    "PublishingStopped",
     "SandboxProblem",
     "StorageProblem",
     "UsageProblem",
@@ -69,3 +75,21 @@ class ProviderRefused(GreenwardError):
     """The provider refuses the key, the quota or the credits."""
 
     exit_code = 7
+
+
+class ProposalRefused(GreenwardError):
+    """A proposal is not what its proof says, or holds what may not be published."""
+
+    exit_code = 9
+
+
+class PublishingStopped(GreenwardError):
+    """No further proposal is made: their number, a person's word, or a commit of greenward's own stands against it."""
+
+    exit_code = 10
+
+
+class ForgeProblem(GreenwardError):
+    """The forge, or the remote repository, cannot be reached or does not do what it is asked."""
+
+    exit_code = 11

@@ -58,6 +58,10 @@ class Redactor:
             text = _CREDENTIALS.sub(rf"\1{MARK}@", text)
         return text
 
+    def finds(self, data: bytes) -> bool:
+        """Whether one of the secrets stands in `data`."""
+        return self._known is not None and self._known.search(data.decode("utf-8", "surrogateescape")) is not None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 

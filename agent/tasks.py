@@ -83,8 +83,9 @@ def start_on(
     *,
     project: Project,
     planning: Planning,
+    committed: bool = False,
 ) -> RunState:
-    """Work on a snapshot of the repository at `repo`.
+    """Work on a snapshot of the repository at `repo`, or, if it says so, on what is `committed` alone.
 
     Raises:
         UsageProblem: the request, a setting or the state of the repository does not allow it.
@@ -95,7 +96,7 @@ def start_on(
     with Workspace.open(
         repo, cwd=project.cwd, only=only, environment=around.environ, passing=around.passing
     ) as workspace:
-        snapshot = workspace.snapshot(at=around.clock())
+        snapshot = workspace.committed() if committed else workspace.snapshot(at=around.clock())
         read_table(project_of(workspace, snapshot.tree))
         for left_out in snapshot.left_out:
             around.watcher.notice(Said(f"left out: {left_out.path} ({left_out.reason})"))

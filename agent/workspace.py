@@ -180,6 +180,17 @@ class Workspace:
         commit = self.commit(tree, head, "greenward: the work as it was found\n", at=at)
         return Snapshot(commit=commit, tree=tree, head=head, left_out=left_out)
 
+    def committed(self) -> Snapshot:
+        """HEAD alone, whatever else the checkout holds.
+
+        Raises:
+            UsageProblem: there is no commit.
+        """
+        head = self.head()
+        if head is None:
+            raise UsageProblem("there is no commit to work on", hint="commit first")
+        return Snapshot(commit=head, tree=self.tree_of(head), head=head, left_out=())
+
     def files(self, tree: str) -> tuple[Entry, ...]:
         """See `Trees.files`."""
         return self.trees.files(tree)

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 from agent import proof, result, stream
+from agent.proposal import layout
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS = {
     DOCS / "events.schema.json": stream.schema,
     DOCS / "result.schema.json": result.schema,
     DOCS / "proof.schema.json": proof.schema,
+    DOCS / "proposal.schema.json": layout.schema,
 }
 
 

@@ -74,10 +74,11 @@ def test_an_example_that_cannot_be_typed_would_be_noticed(line):
 def test_options_stand_under_the_heading_that_they_belong_to():
     sections = re.split(r"\n(?=\w+:\n)", shown("fix"))
     headed = {text.partition(":\n")[0]: set(re.findall(r"--[a-z-]+", text)) for text in sections[1:]}
-    assert list(headed) == ["Arguments", "Options", "Project", "Model", "Sandbox", "Limits"]
+    assert list(headed) == ["Arguments", "Options", "Project", "Model", "Sandbox", "Limits", "CI"]
     assert headed["Limits"] == {
         "--max-cost", "--max-tokens", "--max-calls", "--max-iterations", "--max-minutes", "--max-sandbox-minutes",
     }  # fmt: skip
+    assert headed["CI"] == {"--ci", "--out", "--request-file", "--allow-label"}
     assert headed["Sandbox"] == {"--image", "--sandbox"}
     assert {"--help", "--allow-unproven"} <= headed["Options"]
 

@@ -17,6 +17,7 @@ __all__ = [
     "LINES",
     "OUTPUT",
     "PROJECT",
+    "PROPOSAL",
     "SERVER",
     "SHARED",
     "Flags",
@@ -77,6 +78,20 @@ LINES: Group = {
     "quiet": _switch("--quiet", "Print errors and the result alone."),
 }
 OUTPUT: Group = LINES | {"json": _switch("--json", "Print events and result as lines of JSON.")}
+PROPOSAL: Group = {
+    "ci": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--ci", help="Run in a job: no terminal, of the checkout only what is committed.", rich_help_panel="CI"
+            ),
+        ],
+        False,
+    ),
+    "out": _option(Path, "Write the proposal there, for `greenward publish`.", "DIR", "CI"),
+    "allow_label": _option(str, "A fork's pull request that was just given this label may be worked on.", "NAME", "CI"),
+    "request_file": _option(Path, "What is asked for, as somebody unknown wrote it.", "FILE", "CI"),
+}
 PROJECT: Group = {
     "test": _option(str, "The command that runs the tests.", "COMMAND", "Project"),
     "setup": _option(str, "A command that installs what the tests need.", "COMMAND", "Project"),

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from agent.cli.application import app, console
-from agent.cli.flags import APPROVAL, LIMITS, OUTPUT, PROJECT, SERVER, SHARED, Flags, Repo, RunId, Where, with_options
+from agent.cli.flags import (
+    APPROVAL,
+    LIMITS,
+    OUTPUT,
+    PROJECT,
+    PROPOSAL,
+    SERVER,
+    SHARED,
+    Flags,
+    Repo,
+    RunId,
+    Where,
+    with_options,
+)
+from agent.cli.proposing import proposing, request_of
 from agent.cli.wiring import conclude, found_run, project_of, settled, surroundings, workspace_of
 from agent.errors import UsageProblem
 
@@ -42,7 +56,7 @@ def new(
 
 
 @app.command()
-@with_options(PROJECT, APPROVAL, SHARED, OUTPUT)
+@with_options(PROJECT, APPROVAL, SHARED, PROPOSAL, OUTPUT)
 def fix(
     options: Flags,
     repo: Repo = Path(),
@@ -56,7 +70,7 @@ def fix(
 
 
 @app.command()
-@with_options(PROJECT, APPROVAL, SHARED, OUTPUT)
+@with_options(PROJECT, APPROVAL, SHARED, PROPOSAL, OUTPUT)
 def change(
     options: Flags,
     request: Annotated[str, typer.Argument(help="What is to be different.")] = "",
@@ -111,12 +125,24 @@ def resume(
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
-    around = surroundings(options, starts_on=repo)
-    from agent.tasks import start_on
+    asked = request_of(request, options)
+    with proposing(options, repo) as proposal:
+        around = surroundings(options, starts_on=repo)
+        from agent.tasks import start_on
 
-    request, planning = settled(mode, request, options)
-    with around.watcher:
-        state = start_on(around, mode, repo, request, project=project_of(options), planning=planning)
+        request, planning = settled(mode, asked, options)
+        proposal.begins(around)
+        with around.watcher:
+            state = start_on(
+                around,
+                mode,
+                repo,
+                request,
+                project=project_of(options),
+                planning=planning,
+                committed=bool(options["ci"]),
+            )
+        proposal.ended(state)
     conclude(state, repo, options)
 
 

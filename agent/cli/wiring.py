@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.tasks import Planning, Project
     from agent.workspace import Workspace
 
-__all__ = ["conclude", "found_run", "project_of", "settled", "surroundings", "workspace_of"]
+__all__ = ["conclude", "exit_code_of", "found_run", "project_of", "settled", "surroundings", "workspace_of"]
 
 
 def surroundings(
@@ -105,15 +105,22 @@ def project_of(options: Flags) -> "Project":
     return Project(**{name: options[name] for name in PROJECT if options[name] is not None})  # type: ignore[arg-type]
 
 
+def exit_code_of(state: "RunState", options: Flags) -> int:
+    """The code to exit with for what a run came to; 1 if it did not end."""
+    from agent.events import Outcome
+
+    if options.get("allow_unproven") and state.outcome is Outcome.UNPROVEN:
+        return 0
+    return state.outcome.exit_code if state.outcome else 1
+
+
 def conclude(state: "RunState", where: Path, options: Flags) -> NoReturn:
     """Say what a run came to, and exit with the code for it."""
-    from agent.events import Outcome
     from agent.summary import essentials, summary
 
     if state.outcome is None:
         raise UsageProblem("the run did not end", hint="`greenward resume` goes on")
-    allowed = options.get("allow_unproven") and state.outcome is Outcome.UNPROVEN
-    code = 0 if allowed else state.outcome.exit_code
+    code = exit_code_of(state, options)
     named = "" if where == Path() else str(where)
     told = essentials(state, named) if options.get("quiet") else summary(state, named)
     if options.get("json"):

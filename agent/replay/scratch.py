@@ -12,7 +12,7 @@ from agent.repository import Repository
 from agent.task import Task
 from agent.workspace import Workspace
 
-__all__ = ["scratch_of"]
+__all__ = ["scratch_of", "see_objects"]
 
 SHA1 = 40
 """Digits of an id."""
@@ -38,15 +38,16 @@ def scratch_of(repository: Repository, task: Task, environment: Mapping[str, str
             kind = "sha1" if len(task.base_tree) == SHA1 else "sha256"
             options = ("--quiet", "--template=", "--initial-branch=main", f"--object-format={kind}")
             git.run("init", *options, work_tree=top)
-            _see_objects(repository.common_dir, made.git_dir)
+            see_objects(repository.common_dir, made.git_dir)
             _copy_tags(repository, git, environment)
             yield Workspace(made, git, cwd=task.cwd, only=task.only)
 
 
-def _see_objects(source: Path, target: Path) -> None:
+def see_objects(source: Path, target: Path, *, copied: tuple[str, ...] = COPIED) -> None:
+    """Have the git directory `target` see the objects of `source`; `copied` are files that say how they are read."""
     (target / "objects" / "info").mkdir(exist_ok=True)
     (target / "objects" / "info" / "alternates").write_bytes(_line(source / "objects"))
-    for name in COPIED:
+    for name in copied:
         if (source / name).is_file():
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source / name, target / name)

@@ -1,0 +1,178 @@
+"""The command of the job that may write: it checks a proposal, and publishes it."""
+
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.application import app, console, resources
+from agent.cli.flags import Where
+
+if TYPE_CHECKING:
+    from agent.cli.proposing import GitHubRunner
+    from agent.publishing.checking import Proposal
+    from agent.publishing.forges import Forge
+    from agent.publishing.places import Given, Place
+    from agent.publishing.publish import Published, Terms
+    from agent.publishing.quarantine import Quarantine
+    from agent.redact import Secret
+
+
+class To(StrEnum):
+    """What is made of a proposal."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    BRANCH = "branch"
+    PATCH = "patch"
+
+
+@app.command()
+def publish(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `fix --ci --out DIR` wrote.")],
+    repo: Where = Path(),
+    *,
+    to: Annotated[To, typer.Option(help="A draft request, a branch alone, or a checked patch.")],
+    target: Annotated[str, typer.Option(metavar="BRANCH", help="What the request is to be merged into.")] = "",
+    remote: Annotated[str, typer.Option(metavar="URL", help="The repository to push to.")] = "",
+    project: Annotated[str, typer.Option(metavar="NAME", help="The forge's project, as owner/name.")] = "",
+    api_url: Annotated[str, typer.Option(metavar="URL", help="The address of the forge's API.")] = "",
+    token_variable: Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the token.")] = "",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where `--to patch` writes.")] = None,
+    comment: Annotated[int | None, typer.Option(metavar="N", min=1, help="Tell it in one comment there, too.")] = None,
+    allow_path: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Paths that may change all the same.")
+    ] = None,
+    max_proposals: Annotated[int, typer.Option(metavar="N", min=1, help="How many for the same failing tests.")] = 3,
+    again: Annotated[bool, typer.Option("--again", help="Once more, whatever was published or closed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a proposal as hostile, and publish it as a draft.
+
+    Needs no key, no engine and no model, and executes nothing of the repository.
+
+    Example: greenward publish proposal --to github
+    """
+    from agent.publishing.artifact import read_artifact
+    from agent.publishing.checking import check
+    from agent.publishing.places import TOKENS, Given
+    from agent.publishing.publish import Terms, check_base
+    from agent.publishing.quarantine import quarantine_of
+    from agent.publishing.secrets import Scanner
+
+    runner = _runner()
+    secrets, token = _secrets(token_variable or TOKENS.get(to, ""))
+    terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
+    given = Given(remote=remote, project=project, target=target, api=api_url)
+    place = None if to is To.PATCH else _place(to, given, token)
+    artifact = read_artifact(directory)
+    with quarantine_of(repo, environ) as quarantine:
+        proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
+        if proposal is None:
+            console.tell("nothing to publish: the suite was green, and nothing was changed")
+            return
+        check_base(quarantine, proposal.base, terms)
+        if place is None:
+            _write_patch(proposal, output)
+            return
+        console.tell(
+            f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}"
+        )
+        published = _publish(proposal, quarantine, place, terms, comment)
+    _say(published, as_json=as_json)
+    if runner is not None:
+        about = {name: str(value) for name, value in asdict(published).items()}
+        runner.tell(summary=f"greenward: {_how(published)}".encode(), commands=(), outputs=about)
+
+
+def _runner() -> "GitHubRunner | None":
+    """GitHub's runner, if this is a job of it; it acts upon nothing that is printed from here on."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    from agent.cli.proposing import GitHubRunner
+
+    return GitHubRunner()
+
+
+def _secrets(variable: str) -> "tuple[tuple[Secret, ...], Secret | None]":
+    """Every key and token of this job, none of which is in the environment then; and the token to use."""
+    from agent.config import KEY_VARIABLES
+    from agent.errors import UsageProblem
+    from agent.publishing.places import TOKENS
+    from agent.redact import Secret
+
+    names = dict.fromkeys((*KEY_VARIABLES, *TOKENS.values(), "GH_TOKEN", "CI_JOB_TOKEN", variable))
+    values = {name: found for name in names if name and (found := os.environ.pop(name, "").strip())}
+    secrets = {name: Secret(value) for name, value in values.items()}
+    console.keep(secrets.values())
+    token = values.get(variable, "")
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise UsageProblem(f"{variable} holds characters that no token has", hint="copy the token again")
+    return tuple(secrets.values()), secrets.get(variable)
+
+
+def _place(to: To, given: "Given", token: "Secret | None") -> "Place":
+    from agent.publishing.places import place_of
+
+    if to is To.GITHUB or to is To.GITLAB:
+        return place_of("github" if to is To.GITHUB else "gitlab", given, os.environ, token)
+    return place_of("branch", given, os.environ, token)
+
+
+def _publish(
+    proposal: "Proposal",
+    quarantine: "Quarantine",
+    place: "Place",
+    terms: "Terms",
+    comment: int | None,
+) -> "Published":
+    from agent.publishing.publish import publish_branch, publish_request
+    from agent.publishing.pushing import Pusher
+
+    pusher = Pusher(quarantine, place.remote, os.environ)
+    if (forge := _forge(place)) is None:
+        return publish_branch(proposal, pusher, terms)
+    resources.callback(forge.close)
+    return publish_request(proposal, pusher, forge, terms, target=place.target, remark_on=comment)
+
+
+def _forge(place: "Place") -> "Forge | None":
+    from agent.publishing.github import GitHub
+    from agent.publishing.gitlab import GitLab
+
+    if place.kind == "branch" or place.token is None:
+        return None
+    return (GitHub if place.kind == "github" else GitLab)(place.api, place.project, place.token)
+
+
+def _write_patch(proposal: "Proposal", output: Path | None) -> None:
+    from agent.durable import write_durably
+
+    if output is not None:
+        write_durably(output, proposal.patch)
+        console.tell(f"checked: written to {output}, proof {proposal.proof.id[:12]}")
+        return
+    sys.stdout.buffer.write(proposal.patch)
+    sys.stdout.flush()
+
+
+def _say(published: "Published", *, as_json: bool) -> None:
+    import json
+
+    from agent.text import sanitise
+
+    if as_json:
+        console.data(json.dumps({"schema": 1, **asdict(published)}))
+        return
+    about = f"{published.branch} is at {published.commit[:12]}, proposal {published.attempt} for these tests"
+    console.say(sanitise(f"{about}\n{_how(published)}"))
+
+
+def _how(published: "Published") -> str:
+    if not published.url:
+        return f"pushed: {published.branch}"
+    return f"{'opened as a draft' if published.opened else 'brought up to date'}: {published.url}"

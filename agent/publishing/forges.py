@@ -1,0 +1,91 @@
+"""What is asked of a forge, whichever it is."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from agent.errors import ForgeProblem
+
+__all__ = ["Draft", "Forge", "Remark", "Request", "field", "listed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request as it is to be."""
+
+    branch: str
+    target: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A pull or merge request as it stands."""
+
+    number: int
+    url: str
+    state: Literal["open", "closed", "merged"]
+    target: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """A comment."""
+
+    number: int
+    body: str
+    trusted: bool
+    """Whether its author may write to the project, or is a program as we are."""
+
+
+class Forge(Protocol):
+    """Pull or merge requests of one project. Every method raises `ForgeProblem` where the forge says no."""
+
+    def requests(self, branch: str) -> tuple[Request, ...]:
+        """All requests from the project's own `branch`, in whatever state, the newest first."""
+        ...
+
+    def open(self, draft: Draft) -> Request:
+        """Open a request, as a draft."""
+        ...
+
+    def update(self, request: Request, draft: Draft) -> Request:
+        """Give a request another body; its title, and whether it is a draft still, are left to people."""
+        ...
+
+    def remarks(self, number: int) -> tuple[Remark, ...]:
+        """The comments on an issue or a request."""
+        ...
+
+    def remark(self, number: int, body: str, old: Remark | None) -> None:
+        """Comment on an issue or a request, in the place of `old` if there is one."""
+        ...
+
+    def close(self) -> None:
+        """End the connections; the object cannot be used afterwards."""
+        ...
+
+
+def field(answer: Any, *names: str) -> Any:
+    """What an answer holds below `names`.
+
+    Raises:
+        ForgeProblem: it holds no such thing.
+    """
+    for name in names:
+        if not isinstance(answer, dict) or name not in answer:
+            raise ForgeProblem(f"the forge's answer has no `{'.'.join(names)}`", hint="check `--api-url`")
+        answer = answer[name]
+    return answer
+
+
+def listed(answer: Any) -> list[Any]:
+    """An answer that has to be a list.
+
+    Raises:
+        ForgeProblem: it is none.
+    """
+    if not isinstance(answer, list):
+        raise ForgeProblem("the forge's answer is no list", hint="check `--api-url`")
+    return answer

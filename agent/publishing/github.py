@@ -1,0 +1,87 @@
+"""Draft pull requests and comments by GitHub's REST API, version 2022-11-28."""
+
+from typing import Any, Literal
+
+from agent.publishing.forges import Draft, Remark, Request, field, listed
+from agent.publishing.http import Api
+from agent.redact import Secret
+
+__all__ = ["GitHub"]
+
+PAGE, PAGES = 100, 20
+_MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
+
+
+class GitHub:
+    """One repository on GitHub, or on a server of one's own."""
+
+    def __init__(self, api: str, project: str, token: Secret) -> None:
+        self._api = Api(
+            api,
+            {
+                "Authorization": f"Bearer {token.reveal()}",
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+        )
+        self._project = project
+        self._path = f"/repos/{project}"
+
+    def requests(self, branch: str) -> tuple[Request, ...]:
+        """See `Forge`; requests from forks have branches of the same name and are none of ours."""
+        owner = self._project.partition("/")[0]
+        found = self._api.get(f"{self._path}/pulls", head=f"{owner}:{branch}", state="all", per_page=PAGE)
+        return tuple(_request(each) for each in listed(found) if self._is_own(each, branch))
+
+    def open(self, draft: Draft) -> Request:
+        """See `Forge`."""
+        body = {"title": draft.title, "head": draft.branch, "base": draft.target, "body": draft.body, "draft": True}
+        return _request(self._api.send("POST", f"{self._path}/pulls", body))
+
+    def update(self, request: Request, draft: Draft) -> Request:
+        """See `Forge`."""
+        path = f"{self._path}/pulls/{request.number}"
+        return _request(self._api.send("PATCH", path, {"body": draft.body}))
+
+    def remarks(self, number: int) -> tuple[Remark, ...]:
+        """See `Forge`."""
+        found: list[Any] = []
+        for page in range(1, PAGES + 1):
+            found += (more := listed(self._api.get(f"{self._path}/issues/{number}/comments", per_page=PAGE, page=page)))
+            if len(more) < PAGE:
+                break
+        return tuple(
+            Remark(
+                number=int(field(each, "id")),
+                body=str(field(each, "body") or ""),
+                trusted=field(each, "user", "type") == "Bot" or each.get("author_association") in _MEMBERS,
+            )
+            for each in found
+        )
+
+    def remark(self, number: int, body: str, old: Remark | None) -> None:
+        """See `Forge`."""
+        if old is None:
+            self._api.send("POST", f"{self._path}/issues/{number}/comments", {"body": body})
+        else:
+            self._api.send("PATCH", f"{self._path}/issues/comments/{old.number}", {"body": body})
+
+    def close(self) -> None:
+        """See `Forge`."""
+        self._api.close()
+
+    def _is_own(self, answer: Any, branch: str) -> bool:
+        head = field(answer, "head")
+        name = (head.get("repo") or {}).get("full_name", "") if isinstance(head, dict) else ""
+        return str(name).casefold() == self._project.casefold() and field(head, "ref") == branch
+
+
+def _request(answer: Any) -> Request:
+    state: Literal["open", "closed", "merged"] = "open" if field(answer, "state") == "open" else "closed"
+    return Request(
+        number=int(field(answer, "number")),
+        url=str(field(answer, "html_url")),
+        state="merged" if answer.get("merged_at") else state,
+        target=str(field(answer, "base", "ref")),
+        body=str(field(answer, "body") or ""),
+    )

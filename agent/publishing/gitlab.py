@@ -1,0 +1,83 @@
+"""Draft merge requests and comments by GitLab's REST API, version 4."""
+
+from typing import Any, Literal
+from urllib.parse import quote
+
+from agent.publishing.forges import Draft, Remark, Request, field, listed
+from agent.publishing.http import Api
+from agent.redact import Secret
+
+__all__ = ["GitLab"]
+
+PAGE, PAGES = 100, 20
+_STATES: dict[str, Literal["open", "closed", "merged"]] = {"opened": "open", "locked": "open", "merged": "merged"}
+
+
+class GitLab:
+    """One project on GitLab. The token is one of a project, a group or a person; a job's own opens no request."""
+
+    def __init__(self, api: str, project: str, token: Secret) -> None:
+        self._api = Api(api, {"PRIVATE-TOKEN": token.reveal(), "Accept": "application/json"})
+        self._path = f"/projects/{quote(project, safe='')}"
+
+    def requests(self, branch: str) -> tuple[Request, ...]:
+        """See `Forge`; requests from forks have branches of the same name and are none of ours."""
+        path = f"{self._path}/merge_requests"
+        found = self._api.get(path, source_branch=branch, state="all", order_by="created_at", per_page=PAGE)
+        own = (each for each in listed(found) if field(each, "source_project_id") == field(each, "target_project_id"))
+        return tuple(_request(each) for each in own if field(each, "source_branch") == branch)
+
+    def open(self, draft: Draft) -> Request:
+        """See `Forge`."""
+        body = {
+            "title": f"Draft: {draft.title}",
+            "description": draft.body,
+            "source_branch": draft.branch,
+            "target_branch": draft.target,
+            "remove_source_branch": True,
+        }
+        return _request(self._api.send("POST", f"{self._path}/merge_requests", body))
+
+    def update(self, request: Request, draft: Draft) -> Request:
+        """See `Forge`."""
+        path = f"{self._path}/merge_requests/{request.number}"
+        return _request(self._api.send("PUT", path, {"description": draft.body}))
+
+    def remarks(self, number: int) -> tuple[Remark, ...]:
+        """See `Forge`; those of the token's own user are trusted."""
+        me = field(self._api.get("/user"), "id")
+        found: list[Any] = []
+        for page in range(1, PAGES + 1):
+            found += (more := listed(self._api.get(f"{self._path}/issues/{number}/notes", per_page=PAGE, page=page)))
+            if len(more) < PAGE:
+                break
+        return tuple(
+            Remark(
+                number=int(field(each, "id")),
+                body=str(field(each, "body") or ""),
+                trusted=field(each, "author", "id") == me,
+            )
+            for each in found
+        )
+
+    def remark(self, number: int, body: str, old: Remark | None) -> None:
+        """See `Forge`; the number is that of an issue."""
+        path = f"{self._path}/issues/{number}/notes"
+        if old is None:
+            self._api.send("POST", path, {"body": body})
+        else:
+            self._api.send("PUT", f"{path}/{old.number}", {"body": body})
+
+    def close(self) -> None:
+        """See `Forge`."""
+        self._api.close()
+
+
+def _request(answer: Any) -> Request:
+    return Request(
+        number=int(field(answer, "iid")),
+        url=str(field(answer, "web_url")),
+        state=_STATES.get(str(field(answer, "state")), "closed"),
+        target=str(field(answer, "target_branch")),
+        body=str(field(answer, "description") or ""),
+    )

@@ -1,0 +1,107 @@
+"""The forge's API over HTTP: JSON in and out, bounded in time and size, to the one host that was named."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from agent.errors import ForgeProblem, UsageProblem
+from agent.publishing.places import is_loopback
+from agent.text import one_line
+
+__all__ = ["Api"]
+
+MOST_BYTES = 8 * 1024 * 1024
+SECONDS = 30.0
+_WORDS = {
+    401: "the token is not taken: is it set, and still valid?",
+    403: "the token may not do this: see docs/publishing.md for the permissions that it needs",
+    404: "check the project's name, and that the token may see it",
+    422: "the forge does not take what it was sent; are drafts allowed in this project?",
+    429: "wait a while, then run the job again",
+}
+
+
+class Api:
+    """One API. No redirect is followed, so that headers reach nobody else."""
+
+    def __init__(self, address: str, headers: Mapping[str, str]) -> None:
+        """Raises `UsageProblem` where a proxy or certificate variable of the operator's cannot be used."""
+        self._address = address
+        try:
+            self._client = httpx2.Client(
+                headers={"User-Agent": "greenward", "Accept-Encoding": "identity", **headers},
+                timeout=httpx2.Timeout(SECONDS),
+                follow_redirects=False,
+                trust_env=not is_loopback(address),
+                verify=address.startswith("https:"),
+            )
+        except (ImportError, ValueError, OSError) as error:
+            hint = "check the proxy variables, SSL_CERT_FILE and SSL_CERT_DIR"
+            raise UsageProblem(f"no connection can be made: {one_line(str(error))}", hint=hint) from None
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """What is at `path`."""
+        return self._send("GET", path, query=query)
+
+    def send(self, method: str, path: str, body: Mapping[str, object]) -> Any:
+        """What comes of sending `body`.
+
+        Raises:
+            ForgeProblem: the API cannot be reached, or says no.
+        """
+        return self._send(method, path, body=body)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Any:
+        try:
+            asked = self._client.build_request(method, self._address + path, params=query or None, json=body)
+            answer = self._client.send(asked, stream=True)
+            try:
+                text = self._read(answer)
+            finally:
+                answer.close()
+        except (httpx2.HTTPError, httpx2.StreamError, UnicodeError) as error:
+            said = one_line(str(error)) or type(error).__name__
+            raise ForgeProblem(f"{self._address} cannot be reached: {said}", hint="run the job again later") from None
+        if not 200 <= answer.status_code < 300:
+            raise ForgeProblem(
+                f"{method} {path} came to {answer.status_code}: {_message(text)}",
+                hint=_WORDS.get(answer.status_code, "run the job again later"),
+            )
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ForgeProblem(f"{method} {path}: the answer is no JSON", hint="check `--api-url`") from None
+
+    def _read(self, answer: httpx2.Response) -> bytes:
+        parts, size = [], 0
+        for part in answer.iter_bytes():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes", request=answer.request)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _message(text: bytes) -> str:
+    """What an API says of its refusal, on one line."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return one_line(text.decode(errors="replace"))
+    if not isinstance(said, dict):
+        return one_line(str(said))
+    told = [said.get("message") or said.get("error") or "", said.get("errors") or ""]
+    return one_line(" ".join(each if isinstance(each, str) else json.dumps(each) for each in told if each))

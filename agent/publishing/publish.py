@@ -1,0 +1,134 @@
+"""Publishes a proposal that was checked: one branch and one draft request for the same failing tests, a few times."""
+
+from dataclasses import dataclass
+
+from agent.errors import PublishingStopped
+from agent.publishing.body import Marker, body_of, marker_in, title_of
+from agent.publishing.checking import Proposal, is_ours
+from agent.publishing.forges import Draft, Forge, Request
+from agent.publishing.pushing import Pusher, branch_of
+from agent.publishing.quarantine import Quarantine
+
+__all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request"]
+
+MOST = 3
+"""Proposals for the same failing tests, if nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """When to stop."""
+
+    most: int = MOST
+    again: bool = False
+    """Whether a person wants one more, whatever was published or closed before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What came of it."""
+
+    branch: str
+    commit: str
+    attempt: int
+    url: str = ""
+    """Of the request; empty: only a branch was pushed."""
+    opened: bool = False
+    """Whether the request is new."""
+
+
+def check_base(quarantine: Quarantine, base: str, terms: Terms) -> None:
+    """Raise `PublishingStopped` if a proposal stands on a commit of greenward's own."""
+    if is_ours(quarantine.commit(base).message) and not terms.again:
+        raise PublishingStopped(
+            f"the base {base[:12]} is a commit of greenward's own, to which it does not react",
+            hint="`--again` has it go on all the same",
+        )
+
+
+def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Published:
+    """Push the branch alone; how often is counted by refs beside it.
+
+    Raises:
+        PublishingStopped: there were enough, or somebody else's work is on the branch.
+        ForgeProblem: the remote cannot be reached, or does not take it.
+    """
+    seen = pusher.look(proposal)
+    pusher.check_tip(proposal, seen)
+    known = {int(number): oid for number, oid in seen.counted.items() if number.isdecimal()}
+    last = max(known, default=0)
+    same = known.get(last) == proposal.commit
+    attempt = _counted(last, same=same, terms=terms)
+    pusher.push(proposal, seen, number=None if same else attempt)
+    return Published(branch=branch_of(proposal), commit=proposal.commit, attempt=attempt)
+
+
+def publish_request(
+    proposal: Proposal,
+    pusher: Pusher,
+    forge: Forge,
+    terms: Terms,
+    *,
+    target: str,
+    remark_on: int | None = None,
+) -> Published:
+    """Push the branch, and open its one draft request or bring that up to date; `remark_on` is also told, in a comment.
+
+    Raises:
+        PublishingStopped: there were enough, a person closed the last one, or somebody else's work is on the branch.
+        ForgeProblem: the forge cannot be reached, or says no.
+    """
+    branch = branch_of(proposal)
+    requests = forge.requests(branch)
+    known = next((each for each in requests if each.state == "open" and each.target == target), None)
+    attempt = _attempt(proposal, requests, known, terms)
+    seen = pusher.look(proposal)
+    pusher.check_tip(proposal, seen)
+    body = body_of(proposal, branch=branch, attempt=attempt)
+    draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
+    pusher.push(proposal, seen)
+    request = forge.update(known, draft) if known else forge.open(draft)
+    if remark_on is not None:
+        _remark(forge, remark_on, request, body)
+    return Published(branch=branch, commit=proposal.commit, attempt=attempt, url=request.url, opened=known is None)
+
+
+def _attempt(proposal: Proposal, requests: tuple[Request, ...], known: Request | None, terms: Terms) -> int:
+    """Which proposal for the same failing tests this is, counted from 1."""
+    markers = [marker for each in requests if (marker := marker_in(each.body)) and marker.key == proposal.key]
+    last = max((marker.attempt for marker in markers), default=len(requests))
+    mark = marker_in(known.body) if known else None
+    newest = requests[0] if requests else None
+    if known is None and newest is not None and newest.state == "closed" and not terms.again:
+        raise PublishingStopped(
+            f"somebody closed the last proposal for these tests: {newest.url}", hint="`--again` opens another one"
+        )
+    return _counted(last, same=mark is not None and _is_of(mark, proposal), terms=terms)
+
+
+def _is_of(marker: Marker, proposal: Proposal) -> bool:
+    return (marker.key, marker.commit) == (proposal.key, proposal.commit)
+
+
+def _counted(last: int, *, same: bool, terms: Terms) -> int:
+    """The number of a proposal after `last`, which is that one's if it is the `same`."""
+    if same:
+        return last
+    if last >= terms.most and not terms.again:
+        raise PublishingStopped(
+            f"there were {last} proposals for the same failing tests, as many as may be",
+            hint="look at the last one; `--again` makes one more, `--max-proposals N` allows more",
+        )
+    return last + 1
+
+
+def _remark(forge: Forge, number: int, request: Request, body: str) -> None:
+    """Say what the request says in the one comment on `number` that is ours, or in a new one."""
+    marker = marker_in(body)
+    found = (
+        each
+        for each in forge.remarks(number)
+        if each.trusted and (other := marker_in(each.body)) and marker and other.key == marker.key
+    )
+    first, _, rest = body.partition("\n")
+    forge.remark(number, f"{first}\nProposed in {request.url}\n\n{rest}", next(found, None))

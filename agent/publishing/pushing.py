@@ -1,0 +1,135 @@
+"""Pushes the branch of a proposal, and nothing that anybody else made is ever pushed over."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from agent.errors import DamagedRun, ForgeProblem, PublishingStopped
+from agent.gitfailed import GitFailed
+from agent.publishing.checking import Proposal, is_ours
+from agent.publishing.places import Remote, is_loopback
+from agent.publishing.quarantine import Quarantine
+from agent.text import one_line
+from agent.workspace import IDENTITY
+
+__all__ = ["Pusher", "Seen", "branch_of"]
+
+COUNTERS = "refs/greenward/proposals"
+SECONDS = 300.0
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+_CERTIFICATES = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[!-~]+)")
+HINT = "check the address and that the token may write to the repository"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the remote had before the push."""
+
+    tip: str | None
+    """Of the branch; None: there is none."""
+    counted: Mapping[str, str]
+    """The commits that were pushed for these failing tests where only branches are published, by their number."""
+
+
+def branch_of(proposal: Proposal) -> str:
+    """The branch of all proposals on the same failing tests."""
+    return f"greenward/{proposal.proof.task.mode}-{proposal.key}"
+
+
+class Pusher:
+    """One remote repository, spoken to from the quarantine alone.
+
+    The token goes to git's credential helper through a pipe: it stands on no command line, in no variable of a child,
+    in no file and in no address.
+    """
+
+    def __init__(self, quarantine: Quarantine, remote: Remote, environ: Mapping[str, str]) -> None:
+        self._quarantine = quarantine
+        self._remote = remote
+        names = _CERTIFICATES if is_loopback(remote.address) else (*_PROXIES, *_CERTIFICATES)
+        # A proxy's own credentials would stand on a command line.
+        self._variables = {name: environ[name] for name in names if environ.get(name) and "@" not in environ[name]}
+        self._variables["GIT_ALLOW_PROTOCOL"] = remote.protocol
+
+    def look(self, proposal: Proposal) -> Seen:
+        """What the remote has of earlier proposals on the same failing tests.
+
+        Raises:
+            ForgeProblem: it cannot be reached.
+        """
+        ref, counters = f"refs/heads/{branch_of(proposal)}", f"{COUNTERS}/{proposal.key}/"
+        listed = self._speak("ls-remote", "--quiet", "--", self._remote.address, ref, f"{counters}*").decode()
+        found = {match[2]: match[1] for line in listed.splitlines() if (match := _LISTED.fullmatch(line))}
+        counted = {name.removeprefix(counters): oid for name, oid in found.items() if name.startswith(counters)}
+        return Seen(tip=found.get(ref), counted=counted)
+
+    def check_tip(self, proposal: Proposal, seen: Seen) -> None:
+        """Raise `PublishingStopped` if the branch ends in a commit that greenward did not make."""
+        if seen.tip is None or seen.tip == proposal.commit:
+            return
+        self._speak(
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--",
+            self._remote.address,
+            f"refs/heads/{branch_of(proposal)}",
+        )
+        try:
+            found = self._quarantine.commit(seen.tip)
+        except DamagedRun:
+            raise ForgeProblem(f"`{branch_of(proposal)}` moved meanwhile", hint="run the job again") from None
+        name, email = IDENTITY
+        ours = any(line.startswith(f"committer {name} <{email}> ") for line in found.headers)
+        if not (ours and is_ours(found.message)):
+            raise PublishingStopped(
+                f"somebody else's commit {seen.tip[:12]} is on `{branch_of(proposal)}`",
+                hint="merge or rename the branch; greenward pushes over nothing but its own commits",
+            )
+
+    def push(self, proposal: Proposal, seen: Seen, *, number: int | None = None) -> None:
+        """Have the branch lead to the result, if it leads still where it was seen; count the push as `number`.
+
+        Raises:
+            ForgeProblem: the remote does not take it.
+        """
+        refs = {f"refs/heads/{branch_of(proposal)}": seen.tip or ""}
+        if number is not None:
+            refs[f"{COUNTERS}/{proposal.key}/{number}"] = ""
+        leases = [f"--force-with-lease={ref}:{old}" for ref, old in refs.items()]
+        if seen.tip == proposal.commit and number is None:
+            return
+        asked = [f"{proposal.commit}:{ref}" for ref, old in refs.items() if old != proposal.commit]
+        atomic = ["--atomic"] if len(asked) > 1 else []
+        self._speak("push", "--quiet", "--no-verify", *atomic, *leases, "--", self._remote.address, *asked)
+
+    def _speak(self, *arguments: str) -> bytes:
+        with self._credentials() as helper:
+            try:
+                return self._quarantine.run(
+                    *arguments, variables=self._variables, settings={"credential.helper": helper}, timeout=SECONDS
+                )
+            except GitFailed as failure:
+                raise ForgeProblem(f"the remote repository: {one_line(failure.stderr)}", hint=HINT) from None
+
+    @contextmanager
+    def _credentials(self) -> Iterator[str]:
+        """A helper for one command, which hands out the token once; an empty one where there is none."""
+        if self._remote.token is None:
+            yield ""
+            return
+        pipe = self._quarantine.scratch("credentials")
+        os.mkfifo(pipe, 0o600)
+        ours = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.write(ours, f"username={self._remote.user}\npassword={self._remote.token.reveal()}\n".encode())
+            reads = f'read -r u && read -r p && printf \'%s\\n%s\\n\' "$u" "$p"; }} < {shlex.quote(str(pipe))}'
+            yield f'!f() {{ test "$1" = get && {{ {reads}; }}; f'
+        finally:
+            os.close(ours)
+            pipe.unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""A forge on loopback: GitHub's and GitLab's APIs as far as publishing uses them, and git over HTTP with a password."""
+
+import base64
+import json
+import subprocess
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.gitrepo import git
+
+PROJECT = "octo/sums"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request to the API."""
+
+    method: str
+    path: str
+    body: dict
+
+
+@dataclass
+class Forge:
+    """What the server holds, for one project and its bare repository `remote`, at `url`."""
+
+    remote: Path
+    token: str
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    requests: list[dict] = field(default_factory=list)
+    remarks: list[dict] = field(default_factory=list)
+    raw: bytes = b""
+    """Every body that was sent."""
+    answer: tuple[int, object] | None = None
+    """What the API answers to everything, if not what it should."""
+
+    @property
+    def written(self) -> list[str]:
+        """What was asked for beside reading."""
+        return [each.method for each in self.asked if each.method != "GET"]
+
+    def branches(self) -> dict[str, str]:
+        lines = git(self.remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+        return dict(line.split(" ") for line in lines)
+
+    def respond(self, method: str, path: str, query: dict, headers, body: dict) -> tuple[int, object]:
+        self.asked.append(Asked(method=method, path=path, body=body))
+        if self.answer is not None:
+            return self.answer
+        if path.startswith("/api/v3/"):
+            if headers["Authorization"] != f"Bearer {self.token}":
+                return 401, {"message": "Bad credentials"}
+            return self._github(method, path.removeprefix(f"/api/v3/repos/{PROJECT}"), query, body)
+        if headers["PRIVATE-TOKEN"] != self.token:
+            return 401, {"message": "401 Unauthorized"}
+        if path == "/api/v4/user":
+            return 200, {"id": 7}
+        return self._gitlab(method, path.removeprefix("/api/v4/projects/42"), query, body)
+
+    def _github(self, method, path, query, body):
+        match method, path.split("/")[1:]:
+            case "GET", ["pulls"]:
+                owner, _, branch = query["head"].partition(":")
+                assert owner == "octo"
+                assert query["state"] == "all"
+                found = [each for each in self.requests if each["head"]["ref"] == branch]
+                return 200, list(reversed(found))
+            case "POST", ["pulls"]:
+                if f"refs/heads/{body['head']}" not in self.branches():
+                    return 422, {"message": "Validation Failed", "errors": [{"field": "head"}]}
+                made = {
+                    "number": len(self.requests) + 1,
+                    "html_url": f"https://forge.example/{PROJECT}/pull/{len(self.requests) + 1}",
+                    "state": "open",
+                    "merged_at": None,
+                    "head": {"ref": body["head"], "repo": {"full_name": PROJECT}},
+                    "base": {"ref": body["base"]},
+                    **{name: body[name] for name in ("title", "body", "draft")},
+                }
+                self.requests.append(made)
+                return 201, made
+            case "PATCH", ["pulls", number]:
+                self.requests[int(number) - 1] |= body
+                return 200, self.requests[int(number) - 1]
+            case "GET", ["issues", _, "comments"]:
+                return 200, self.remarks
+            case "POST", ["issues", _, "comments"]:
+                self.remarks.append({"id": len(self.remarks) + 1, "user": {"type": "Bot"}, **body})
+                return 201, self.remarks[-1]
+            case "PATCH", ["issues", "comments", number]:
+                self.remarks[int(number) - 1] |= body
+                return 200, self.remarks[int(number) - 1]
+        return 404, {"message": "Not Found"}
+
+    def _gitlab(self, method, path, query, body):
+        match method, path.split("/")[1:]:
+            case "GET", ["merge_requests"]:
+                return 200, [
+                    each for each in reversed(self.requests) if each["source_branch"] == query["source_branch"]
+                ]
+            case "POST", ["merge_requests"]:
+                number = len(self.requests) + 1
+                made = {
+                    **body,
+                    "iid": number,
+                    "web_url": f"https://forge.example/{PROJECT}/-/merge_requests/{number}",
+                    "state": "opened",
+                    "source_project_id": 42,
+                    "target_project_id": 42,
+                }
+                self.requests.append(made)
+                return 201, made
+            case "PUT", ["merge_requests", number]:
+                self.requests[int(number) - 1] |= body
+                return 200, self.requests[int(number) - 1]
+            case "GET", ["issues", _, "notes"]:
+                return 200, self.remarks
+            case "POST", ["issues", _, "notes"]:
+                self.remarks.append({"id": len(self.remarks) + 1, "author": {"id": 7}, **body})
+                return 201, self.remarks[-1]
+            case "PUT", ["issues", _, "notes", number]:
+                self.remarks[int(number) - 1] |= body
+                return 200, self.remarks[int(number) - 1]
+        return 404, {"message": "404 Not Found"}
+
+
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client that hangs up is no fault of a test."""
+
+
+@contextmanager
+def serving(forge: Forge):
+    """Serve `forge` while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self):
+            url = urlsplit(self.path)
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            forge.raw += data
+            if url.path.startswith("/git/"):
+                self._git(url, data)
+                return
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            body = json.loads(data) if data else {}
+            status, answer = forge.respond(self.command, unquote(url.path), query, self.headers, body)
+            self._send(status, json.dumps(answer).encode(), [("Content-Type", "application/json")])
+
+        do_GET = do_POST = do_PATCH = do_PUT = _any  # noqa: N815 - the names are of http.server
+
+        def _send(self, status, data, headers):
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _git(self, url, data):
+            scheme, _, word = (self.headers.get("Authorization") or "").partition(" ")
+            if scheme != "Basic" or not base64.b64decode(word).decode().endswith(f":{forge.token}"):
+                self._send(401, b"", [("WWW-Authenticate", 'Basic realm="git"')])
+                return
+            variables = {
+                "GIT_PROJECT_ROOT": str(forge.remote.parent),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": url.path.removeprefix("/git"),
+                "QUERY_STRING": url.query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type") or "",
+                "CONTENT_LENGTH": str(len(data)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
+                "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
+                "REMOTE_USER": "someone",
+                "PATH": "/usr/bin:/bin",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+            }
+            done = subprocess.run(
+                ["git", "-c", "safe.bareRepository=all", "http-backend"],
+                env=variables, input=data, capture_output=True, check=False,
+            )  # fmt: skip
+            head, _, body = done.stdout.partition(b"\r\n\r\n")
+            lines = [line.split(": ", 1) for line in head.decode().split("\r\n") if line]
+            status = next((int(value.split()[0]) for name, value in lines if name == "Status"), 200)
+            self._send(status, body, [(name, value) for name, value in lines if name != "Status"])
+
+        def log_message(self, *_):
+            pass
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    forge.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield forge
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def bare_of(root: Path, place: Path) -> Path:
+    """A bare repository with the branches of `root`, that can be pushed to over HTTP."""
+    git(root, "clone", "-q", "--bare", str(root), str(place))
+    git(place, "config", "http.receivepack", "true")
+    return place
