@@ -1,0 +1,197 @@
+"""A runner of GitHub's and GitLab's jobs, as far as the examples need one: it executes the steps of their files."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+_EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+_INPUT = re.compile(r"\$\[\[\s*inputs\.([\w-]+)\s*\]\]")
+OWN = "greenward-dev/greenward@"
+QUICKLY = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+"""What the package needs is here already: only the package itself is installed, as the step says. By `0` pip takes it
+that nothing is to be isolated."""
+
+
+@dataclass
+class Job:
+    """What came of a job."""
+
+    code: int = 0
+    out: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class GitHub:
+    """Runs the jobs of one workflow file on a remote repository."""
+
+    workflow: Path
+    remote: Path
+    space: Path
+    secrets: Mapping[str, str]
+    environment: Mapping[str, str]
+    """Of every step: what a runner gives, and where the model and the forge are."""
+    token: str
+    jobs: dict[str, Job] = field(default_factory=dict)
+    runs: int = 0
+
+    def run(self) -> dict[str, Job]:
+        """All jobs in turn, those left out whose condition does not hold."""
+        self.runs += 1
+        self.jobs = {}
+        for name, job in yaml.safe_load(self.workflow.read_text())["jobs"].items():
+            if "if" in job and not self._value(job["if"], {}):
+                continue
+            self.jobs[name] = self._job(name, job)
+            if self.jobs[name].code:
+                break
+        return self.jobs
+
+    def _job(self, name: str, job: Mapping[str, Any]) -> Job:
+        done = Job()
+        place = self.space / f"run-{self.runs}" / name
+        work, temp = place / "work", place / "temp"
+        work.mkdir(parents=True)
+        temp.mkdir()
+        context: dict[str, Any] = {"work": work, "temp": temp, "steps": done.steps, "permissions": job["permissions"]}
+        for step in job["steps"]:
+            if done.code and "always()" not in str(step.get("if", "")):
+                continue
+            done.code = self._step(step, context, done) or done.code
+        done.outputs = {key: self._text(value, context) for key, value in job.get("outputs", {}).items()}
+        return done
+
+    def _step(self, step: Mapping[str, Any], context: dict[str, Any], done: Job) -> int:
+        uses, given = step.get("uses", ""), {k: self._text(v, context) for k, v in step.get("with", {}).items()}
+        artifact = self.space / f"run-{self.runs}" / "artifact"
+        if uses.startswith("actions/checkout@"):
+            subprocess.run(["git", "clone", "--quiet", str(self.remote), str(context["work"])], check=True)
+            return 0
+        if uses.startswith("actions/upload-artifact@"):
+            if (context["work"] / given["path"]).is_dir():
+                shutil.copytree(context["work"] / given["path"], artifact / given["name"])
+            return 0
+        if uses.startswith("actions/download-artifact@"):
+            shutil.copytree(artifact / given["name"], context["work"] / given["path"])
+            return 0
+        assert uses.startswith(OWN), uses
+        action = yaml.safe_load((ROOT / "action.yml").read_text())
+        inputs = {name: each.get("default", "") for name, each in action["inputs"].items()} | given
+        variables = {name: self._text(value, context) for name, value in step.get("env", {}).items()}
+        return self._composite(action, inputs, variables, context, done, step.get("id", ""))
+
+    def _composite(
+        self,
+        action: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        variables: Mapping[str, str],
+        context: dict[str, Any],
+        done: Job,
+        name: str,
+    ) -> int:
+        inner = context | {"inputs": inputs, "steps": {}}
+        for step in action["runs"]["steps"]:
+            output = context["temp"] / f"output-{step['id']}"
+            environment = {
+                **QUICKLY, **self.environment, **variables,
+                **{key: self._text(value, inner) for key, value in step.get("env", {}).items()},
+                "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output),
+                "GITHUB_STEP_SUMMARY": str(context["temp"] / "summary.md"),
+            }  # fmt: skip
+            ran = subprocess.run(
+                ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+                cwd=context["work"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            done.out += ran.stdout + ran.stderr
+            lines = output.read_text().splitlines() if output.exists() else []
+            inner["steps"][step["id"]] = dict(line.split("=", 1) for line in lines)
+            if ran.returncode:
+                break
+        context["steps"][name] = {key: self._text(each["value"], inner) for key, each in action["outputs"].items()}
+        return ran.returncode
+
+    def _text(self, value: object, context: Mapping[str, Any]) -> str:
+        return _EXPRESSION.sub(lambda found: str(self._value(found[1], context)), str(value))
+
+    def _value(self, expression: str, context: Mapping[str, Any]) -> Any:
+        """What an expression of the few kinds that the files use comes to."""
+        if " && " in expression:
+            return all(self._value(part, context) for part in expression.split(" && "))
+        if " == " in expression:
+            left, right = expression.split(" == ")
+            return self._value(left, context) == self._value(right, context)
+        if expression.startswith("'"):
+            return expression.strip("'")
+        match expression.split("."):
+            case ["inputs", name]:
+                return context["inputs"][name]
+            case ["secrets", name]:
+                return self.secrets[name]
+            case ["github", "token"]:
+                return self.token
+            case ["github", "action_path"]:
+                return ROOT
+            case ["runner", "temp"]:
+                return context["temp"]
+            case ["steps", name, "outputs", output]:
+                return context["steps"].get(name, {}).get(output, "")
+            case ["needs", name, "outputs", output]:
+                return self.jobs[name].outputs[output]
+            case _:
+                raise AssertionError(f"`{expression}` is not known here")
+
+
+@dataclass
+class GitLab:
+    """Runs the jobs of a component on a remote repository."""
+
+    component: Path
+    remote: Path
+    space: Path
+    inputs: Mapping[str, str]
+    variables: Mapping[str, Mapping[str, str]]
+    """Those of each environment: a job sees only its own."""
+    environment: Mapping[str, str]
+    runs: int = 0
+
+    def run(self) -> dict[str, Job]:
+        """The jobs in turn, each in a clone of its own with the artifacts of those before."""
+        self.runs += 1
+        spec, jobs = yaml.safe_load_all(self.component.read_text())
+        inputs = {name: each.get("default", "") for name, each in spec["spec"]["inputs"].items()} | dict(self.inputs)
+        done: dict[str, Job] = {}
+        artifacts = self.space / f"run-{self.runs}" / "artifacts"
+        for name, job in jobs.items():
+            work = self.space / f"run-{self.runs}" / name
+            subprocess.run(["git", "clone", "--quiet", str(self.remote), str(work)], check=True)
+            if artifacts.exists():
+                shutil.copytree(artifacts, work, dirs_exist_ok=True)
+            lines = [_INPUT.sub(lambda found: inputs[found[1]], line) for line in job["script"]]
+            own = {**QUICKLY, **self.environment, **self.variables[job["environment"]["name"]], "GITLAB_CI": "true"}
+            ran = subprocess.run(
+                ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=work, env=own, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            done[name] = Job(code=ran.returncode, out=ran.stdout + ran.stderr)
+            for path in job.get("artifacts", {}).get("paths", ()):
+                if (work / path).exists():
+                    shutil.copytree(work / path, artifacts / path)
+            if ran.returncode:
+                break
+        return done
+
+
+def clean(**more: str) -> dict[str, str]:
+    """The environment of a runner: nothing of a key or a token."""
+    kept = ("PATH", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PYTHONPATH", "DOCKER_HOST", "PIP_")
+    return {name: value for name, value in os.environ.items() if name.startswith(kept)} | more
