@@ -7,7 +7,7 @@ at all: one whose own test does not pass shows nothing either way, and is left o
 
 import ast
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agent.perturbed import FunctionLike, twin_of
@@ -120,8 +120,9 @@ class _Saboteur:
                 self.treat(node.body, f"{above}{node.name}::")
             elif isinstance(node, FunctionLike) and f"{above}{node.name}" in self.names:
                 self._test(node, body, above)
-            elif isinstance(node, ast.If | ast.Try | ast.With):
-                self.treat(node.body, above)
+            else:
+                for branch in _branches(node):
+                    self.treat(branch, above)
 
     def _test(self, node: FunctionLike, body: list[ast.stmt], above: str) -> None:
         name = f"{above}{node.name}"
@@ -131,6 +132,17 @@ class _Saboteur:
             self.twins[f"{above}{twin.name}"] = name
         node.body = _raising(node.body)
         self.found.add(name)
+
+
+def _branches(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of a statement that may define tests: which of them does so is decided when the file is run."""
+    if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+        yield node.body
+        yield getattr(node, "orelse", [])
+        yield getattr(node, "finalbody", [])
+        yield from (handler.body for handler in getattr(node, "handlers", []))
+    elif isinstance(node, ast.Match):
+        yield from (case.body for case in node.cases)
 
 
 def _raising(body: list[ast.stmt]) -> list[ast.stmt]:

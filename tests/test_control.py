@@ -203,3 +203,46 @@ def test_old_style_expectations_have_twins(tmp_path):
     made = sabotage(source, ["T::test_a"])
     (twin,) = made.twins
     assert set(run(tmp_path, "test_x.py", made.source).failing) == {f"test_x.py::{twin}", "test_x.py::T::test_a"}
+
+
+def test_it_counts_which_branch_defines_a_test_only_when_the_file_is_run(tmp_path):
+    source = b"""
+import sys
+
+if sys.platform == "atari":
+    def test_a():
+        assert len("a") == 1
+else:
+    def test_a():
+        assert len("b") == 1
+
+try:
+    import no_such_module
+except ImportError:
+    class TestB:
+        def test_b(self):
+            assert len("b") == 1
+else:
+    class TestB:
+        def test_b(self):
+            assert no_such_module
+
+for _ in range(1):
+    def test_c():
+        assert len("c") == 1
+
+match sys.maxsize:
+    case 1:
+        pass
+    case _:
+        def test_d():
+            assert len("d") == 1
+"""
+    honest = run(tmp_path, "test_suite.py", source)
+    control = control_of(honest, lambda path: source)
+    made = control.files["test_suite.py"]
+    report = run(tmp_path, "test_suite.py", made.source)
+
+    assert len(honest.ids(Status.PASSED)) == 4
+    assert made.names == {"test_a", "TestB::test_b", "test_c", "test_d"}
+    assert (control.suspects(report), control.insensible(report), control.left_out(report)) == ((), (), ())
