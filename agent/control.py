@@ -60,8 +60,8 @@ class Control:
 
     def left_out(self, report: TestReport) -> tuple[str, ...]:
         """Paths of files of which this report shows nothing: the test that has to pass in them did not."""
-        passed = report.ids(Status.PASSED)
-        return tuple(path for path, file in self.files.items() if f"{path}::{file.must_pass}" not in passed)
+        passed = {(_path(case_id), _name(case_id)) for case_id in report.ids(Status.PASSED)}
+        return tuple(path for path, file in self.files.items() if (path, file.must_pass) not in passed)
 
     def _of(self, case_id: str) -> Sabotaged:
         return self.files.get(_path(case_id), _NOTHING)

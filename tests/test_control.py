@@ -246,3 +246,23 @@ match sys.maxsize:
     assert len(honest.ids(Status.PASSED)) == 4
     assert made.names == {"test_a", "TestB::test_b", "test_c", "test_d"}
     assert (control.suspects(report), control.insensible(report), control.left_out(report)) == ((), (), ())
+
+
+def test_a_file_all_of_whose_tests_have_variants_is_not_left_out(tmp_path):
+    source = b"""
+import pytest
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "trio"])
+def backend(request):
+    return request.param
+
+
+def test_a():
+    assert len("a") == 1
+"""
+    control = control_of(run(tmp_path, "test_suite.py", source), lambda path: source)
+    report = run(tmp_path, "test_suite.py", control.files["test_suite.py"].source)
+
+    assert len(report.ids(Status.PASSED)) == 2, "the test that must pass, once for each"
+    assert control.left_out(report) == ()
