@@ -88,11 +88,18 @@ def control_of(report: TestReport, read: Callable[[str], bytes | None]) -> Contr
 
 
 def sabotage(source: bytes, names: Collection[str]) -> Sabotaged | None:
-    """The Python file `source` with the tests `names` made to fail; None if it holds none of them or is no Python."""
+    """The Python file `source` with the tests `names` made to fail; None if it holds none of them or is no Python.
+
+    None, too, if it cannot be written down anew: it may be nested deeper than that goes.
+    """
     try:
-        module = ast.parse(source)
+        return _sabotaged(source, names)
     except (SyntaxError, ValueError, RecursionError):
         return None
+
+
+def _sabotaged(source: bytes, names: Collection[str]) -> Sabotaged | None:
+    module = ast.parse(source)
     mark = hashlib.sha256(source).hexdigest()[:12]
     saboteur = _Saboteur(names=frozenset(names), mark=mark)
     saboteur.treat(module.body, "")

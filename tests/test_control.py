@@ -266,3 +266,9 @@ def test_a():
 
     assert len(report.ids(Status.PASSED)) == 2, "the test that must pass, once for each"
     assert control.left_out(report) == ()
+
+
+def test_a_file_that_cannot_be_written_anew_is_left_out():
+    deep = "assert " + "+".join(["1"] * 800)
+    compile(deep, "test_suite.py", "exec")
+    assert sabotage(f"def test_a():\n    {deep}\n".encode(), ["test_a"]) is None
