@@ -250,6 +250,18 @@ def test_a_test_that_cannot_fail_any_more_is_suspect_though_it_expected_nothing_
     assert "tests/test_loose.py::test_any passes although it was made to fail" in reasons
 
 
+def test_the_control_goes_on_though_the_command_stops_at_the_first_failure(lab):
+    first = "def test_first():\n    assert len('a') == 1\n"
+    at = lab({**BASE, "tests/test_a.py": first}, mode="fix", engine=IsolatedEngine(), test=f"{QUICK} -x")
+    at.known(sum="failed")
+    at.planned()
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert "without" not in verdict.control
+
+
 def test_a_flaky_test_is_not_controlled_for_it_may_pass_whatever_it_expects(lab):
     loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
     at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
