@@ -548,3 +548,16 @@ def test_what_was_left_in_the_working_container_is_not_there_for_the_judge(conta
 
     assert at.bench.run(at.state, cheating).ok
     assert at.verdict().kind is VerdictKind.FAILED
+
+
+def test_the_control_counts_that_each_failure_takes_its_time():
+    from agent.judge import _within_time
+
+    thousands = [f"tests/test_{file}.py::test_{n}" for file in "abc" for n in range(1200)]
+    quick = TestReport(cases=tuple(TestCase(id=each, status=Status.PASSED) for each in thousands))
+
+    def files(first=frozenset()):
+        return {case_id.partition("::")[0] for case_id in _within_time(quick, first).ids()}
+
+    assert files() == {"tests/test_a.py", "tests/test_b.py"}
+    assert "tests/test_c.py" in files(frozenset({"tests/test_c.py"})), "what was to be mended comes first"
