@@ -20,7 +20,7 @@ __all__ = ["NO_TESTS", "Bench", "after_build", "build_script", "selecting", "tes
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
 """Asks pytest for its report whatever starts it; `xunit1` names the file of each test."""
-TO_THE_END = "--maxfail=0 --tb=no --show-capture=no"
+TO_THE_END = "--maxfail=0 --continue-on-collection-errors --tb=no --show-capture=no"
 """For a run in which all tests fail: goes on, and does not write down why. At the end of the command, whose own `-x`
 would stop it at the first of them."""
 DETAIL_LIMIT, OUTPUT_LIMIT, DETAILS_KEPT = 4_000, 6_000, 60

@@ -7,6 +7,7 @@ at all: one whose own test does not pass shows nothing either way, and is left o
 
 import ast
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -106,7 +107,7 @@ def _sabotaged(source: bytes, names: Collection[str]) -> Sabotaged | None:
     if not saboteur.found:
         return None
     must_pass = f"test_control_{mark}"
-    module.body += ast.parse(f"def {must_pass}():\n    pass\n").body
+    module.body += ast.parse(f"def {must_pass}({', '.join(_parameters(module))}):\n    pass\n").body
     source = ast.unparse(ast.fix_missing_locations(module)).encode()
     return Sabotaged(source=source, names=frozenset(saboteur.found), twins=saboteur.twins, must_pass=must_pass)
 
@@ -139,6 +140,19 @@ class _Saboteur:
             self.twins[f"{above}{twin.name}"] = name
         node.body = _raising(node.body)
         self.found.add(name)
+
+
+def _parameters(module: ast.Module) -> Iterator[str]:
+    """What every test of a module has to take, for its `pytestmark` gives it to all of them."""
+    marks = [each.value for each in module.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+    for call in (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call)):
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "parametrize" and call.args:
+            texts = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+            yield from (name for text in texts for name in re.findall(r"[A-Za-z_]\w*", str(text)))
+
+
+def _names(assigned: ast.Assign) -> list[str]:
+    return [target.id for target in assigned.targets if isinstance(target, ast.Name)]
 
 
 def _branches(node: ast.stmt) -> Iterator[list[ast.stmt]]:

@@ -268,6 +268,16 @@ def test_a():
     assert control.left_out(report) == ()
 
 
+@pytest.mark.parametrize("names", ["'n, m'", "['n', 'm']", "('n', 'm')"])
+def test_a_file_that_gives_each_of_its_tests_arguments_is_not_left_out(tmp_path, names):
+    body = "def test_a(n, m):\n    assert n + m == 3\n"
+    source = f"import pytest\n\npytestmark = [pytest.mark.parametrize({names}, [(1, 2)])]\n\n\n{body}".encode()
+    control = control_of(run(tmp_path, "test_suite.py", source), lambda path: source)
+    report = run(tmp_path, "test_suite.py", control.files["test_suite.py"].source)
+
+    assert (control.left_out(report), control.suspects(report), len(report.failing)) == ((), (), 2)
+
+
 def test_a_file_that_cannot_be_written_anew_is_left_out():
     deep = "assert " + "+".join(["1"] * 800)
     compile(deep, "test_suite.py", "exec")

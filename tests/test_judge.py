@@ -262,6 +262,19 @@ def test_the_control_goes_on_though_the_command_stops_at_the_first_failure(lab):
     assert "without" not in verdict.control
 
 
+def test_a_file_that_cannot_be_collected_in_the_control_leaves_out_no_other(lab):
+    picky = "import inspect, sys\n\nassert 'greenward' not in inspect.getsource(sys.modules[__name__])\n"
+    own = picky.replace("'greenward'", "'green' + 'ward'") + "\n\ndef test_own():\n    assert len('a') == 1\n"
+    at = lab({**BASE, "tests/test_own.py": own}, mode="fix", engine=IsolatedEngine())
+    at.known(sum="failed")
+    at.planned()
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert verdict.control.endswith("(without tests/test_own.py)")
+
+
 def test_a_flaky_test_is_not_controlled_for_it_may_pass_whatever_it_expects(lab):
     loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
     at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
