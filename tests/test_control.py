@@ -184,6 +184,7 @@ LEFT_ALONE = {
     "within a loop": "for x in y:\n        assert x == 1",
     "after a way out": "if x:\n        return\n    assert x == 1",
     "where something is to be raised": "with pytest.raises(ValueError):\n        f()\n        assert x == 1",
+    "where a parameter says what is to come": "with y:\n        assert x == 1",
     "negated": "assert not x == 1",
     "within a function": "def inner():\n        assert x == 1\n    inner()",
     "one argument": "self.assertEqual(1)",
