@@ -49,7 +49,7 @@ PACKAGES = {
     "hyperlink": "21.0.0",
     "pathspec": "1.1.1",
     "pytest-asyncio": "1.5.0",
-    "flask": "3.1.3",
+    "marshmallow": "4.4.0",
 }
 TESTED = {
     "anyio": "python -m pytest --ignore=tests/test_sockets.py"
