@@ -11,6 +11,7 @@ standard output, progress to standard error.
 
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -72,7 +73,7 @@ class Comparison:
 
     differing: tuple[str, ...]
     flaky: tuple[str, ...]
-    """Those that ended differently in two plain runs, too."""
+    """Those that ended differently in two plain runs, too, or whose ids are new in each run."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -117,8 +118,17 @@ def measured(client: Client, name: str, directory: Path) -> bool:
 def comparison(report: TestReport, plain: TestReport, again: Callable[[], TestReport]) -> Comparison:
     """What differs between `report` and `plain`; `again` makes another plain run, where something does."""
     differing = unlike(report, plain)
-    flaky = set(unlike(plain, again())).intersection(differing) if differing else set()
+    known, other = report.ids(), plain.ids()
+    alike = {shape(test) for test in known - other}.intersection(map(shape, other - known))
+    flaky = {test for test in differing if test not in known & other and shape(test) in alike}
+    if rest := flaky.symmetric_difference(differing):
+        flaky |= rest.intersection(unlike(plain, again()))
     return Comparison(differing=tuple(test for test in differing if test not in flaky), flaky=tuple(sorted(flaky)))
+
+
+def shape(test: str) -> str:
+    """An id but for its numbers: some hold the time, or an address, and are new in each run."""
+    return re.sub(r"\d+", "0", test)
 
 
 def unlike(one: TestReport, other: TestReport) -> list[str]:

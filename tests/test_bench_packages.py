@@ -25,6 +25,13 @@ def test_what_differs_between_plain_runs_is_flaky():
     assert (compared.differing, compared.flaky) == (("b",), ("a",))
 
 
+def test_ids_that_are_new_in_each_run_are_flaky_and_one_that_is_lost_is_not():
+    judged, plain = report(**{"a[16:47]": "passed"}), report(**{"a[16:48]": "passed", "b[1]": "passed"})
+    compared = comparison(judged, plain, lambda: plain)
+
+    assert (compared.differing, compared.flaky) == (("b[1]",), ("a[16:47]", "a[16:48]"))
+
+
 def test_where_nothing_differs_there_is_no_second_plain_run():
     def again():
         pytest.fail("there is nothing to find out")
