@@ -49,7 +49,7 @@ PACKAGES = {
     "jsonschema": "4.26.0",
     "hyperlink": "21.0.0",
     "pathspec": "1.1.1",
-    "pytest-asyncio": "1.5.0",
+    "blinker": "1.9.0",
     "marshmallow": "4.4.0",
 }
 TESTED = {
