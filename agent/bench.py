@@ -31,8 +31,9 @@ __all__ = [
 JUNIT, BUILD_FAILED = "junit.xml", "build-failed"
 ADDOPTS = f'export PYTEST_ADDOPTS="--junitxml=$GREENWARD_OUT/{JUNIT} -o junit_family=xunit1"'
 """Asks pytest for its report whatever starts it; `xunit1` names the file of each test."""
-TO_THE_END = "--maxfail=0 --tb=no --show-capture=no"
-"""For a run in which all tests fail: goes on, and does not write down why."""
+TO_THE_END = "--maxfail=0 --continue-on-collection-errors --tb=no --show-capture=no"
+"""For a run in which all tests fail: goes on, and does not write down why. At the end of the command, whose own `-x`
+would stop it at the first of them."""
 DETAIL_LIMIT, OUTPUT_LIMIT, DETAILS_KEPT = 4_000, 6_000, 60
 """Characters of a traceback and of the output that an event carries, and how many tracebacks."""
 SHORTEST = 1.0
@@ -109,9 +110,8 @@ class Bench:
         """The report of the tests in `files`, in a new container, none of which ends the run by failing."""
         cwd = state.started.task.cwd
         recipe = self.place.recipe(tree, state)
-        test = selecting(recipe.test, files, self._project_files(tree, cwd))
+        test = f"{selecting(recipe.test, files, self._project_files(tree, cwd))} {TO_THE_END}"
         command = test_command(recipe, test, self.timeout, cwd)
-        command = replace(command, script=command.script.replace(ADDOPTS, f'{ADDOPTS[:-1]} {TO_THE_END}"'))
         return to_report(self.place.execute_fresh(state, tree, command), cwd)
 
     def seconds(self, state: RunState) -> float:

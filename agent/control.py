@@ -7,7 +7,8 @@ at all: one whose own test does not pass shows nothing either way, and is left o
 
 import ast
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agent.perturbed import FunctionLike, twin_of
@@ -60,8 +61,8 @@ class Control:
 
     def left_out(self, report: TestReport) -> tuple[str, ...]:
         """Paths of files of which this report shows nothing: the test that has to pass in them did not."""
-        passed = report.ids(Status.PASSED)
-        return tuple(path for path, file in self.files.items() if f"{path}::{file.must_pass}" not in passed)
+        passed = {(_path(case_id), _name(case_id)) for case_id in report.ids(Status.PASSED)}
+        return tuple(path for path, file in self.files.items() if (path, file.must_pass) not in passed)
 
     def _of(self, case_id: str) -> Sabotaged:
         return self.files.get(_path(case_id), _NOTHING)
@@ -88,18 +89,25 @@ def control_of(report: TestReport, read: Callable[[str], bytes | None]) -> Contr
 
 
 def sabotage(source: bytes, names: Collection[str]) -> Sabotaged | None:
-    """The Python file `source` with the tests `names` made to fail; None if it holds none of them or is no Python."""
+    """The Python file `source` with the tests `names` made to fail; None if it holds none of them or is no Python.
+
+    None, too, if it cannot be written down anew: it may be nested deeper than that goes.
+    """
     try:
-        module = ast.parse(source)
+        return _sabotaged(source, names)
     except (SyntaxError, ValueError, RecursionError):
         return None
+
+
+def _sabotaged(source: bytes, names: Collection[str]) -> Sabotaged | None:
+    module = ast.parse(source)
     mark = hashlib.sha256(source).hexdigest()[:12]
     saboteur = _Saboteur(names=frozenset(names), mark=mark)
     saboteur.treat(module.body, "")
     if not saboteur.found:
         return None
     must_pass = f"test_control_{mark}"
-    module.body += ast.parse(f"def {must_pass}():\n    pass\n").body
+    module.body += ast.parse(f"def {must_pass}({', '.join(_parameters(module))}):\n    pass\n").body
     source = ast.unparse(ast.fix_missing_locations(module)).encode()
     return Sabotaged(source=source, names=frozenset(saboteur.found), twins=saboteur.twins, must_pass=must_pass)
 
@@ -120,8 +128,9 @@ class _Saboteur:
                 self.treat(node.body, f"{above}{node.name}::")
             elif isinstance(node, FunctionLike) and f"{above}{node.name}" in self.names:
                 self._test(node, body, above)
-            elif isinstance(node, ast.If | ast.Try | ast.With):
-                self.treat(node.body, above)
+            else:
+                for branch in _branches(node):
+                    self.treat(branch, above)
 
     def _test(self, node: FunctionLike, body: list[ast.stmt], above: str) -> None:
         name = f"{above}{node.name}"
@@ -131,6 +140,30 @@ class _Saboteur:
             self.twins[f"{above}{twin.name}"] = name
         node.body = _raising(node.body)
         self.found.add(name)
+
+
+def _parameters(module: ast.Module) -> Iterator[str]:
+    """What every test of a module has to take, for its `pytestmark` gives it to all of them."""
+    marks = [each.value for each in module.body if isinstance(each, ast.Assign) and _names(each) == ["pytestmark"]]
+    for call in (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call)):
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "parametrize" and call.args:
+            texts = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+            yield from (name for text in texts for name in re.findall(r"[A-Za-z_]\w*", str(text)))
+
+
+def _names(assigned: ast.Assign) -> list[str]:
+    return [target.id for target in assigned.targets if isinstance(target, ast.Name)]
+
+
+def _branches(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of a statement that may define tests: which of them does so is decided when the file is run."""
+    if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+        yield node.body
+        yield getattr(node, "orelse", [])
+        yield getattr(node, "finalbody", [])
+        yield from (handler.body for handler in getattr(node, "handlers", []))
+    elif isinstance(node, ast.Match):
+        yield from (case.body for case in node.cases)
 
 
 def _raising(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -26,6 +26,8 @@ CONTROL_SECONDS = 30.0
 """Of the tests' own time: where the suite takes longer, the quickest files are controlled, as many as fit."""
 TWICE = 2
 """A test and its twin."""
+FAILURE_SECONDS = 0.005
+"""That a test takes besides its own time if it fails: pytest goes through the traceback, whether it is shown or not."""
 FILES = ("100644", "100755")
 SHOWN = 3
 
@@ -101,8 +103,10 @@ class Judge:
         made = self._sabotaged(state, found.tree, control)
         flaky, suspects = _by_chance(state, report), control.suspects(made)
         insensible = tuple(each for each in control.insensible(made) if each not in flaky)
-        always = self._always(state, control, insensible)
-        reasons = [f"{case_id} passes although it was made to fail" for case_id in suspects]
+        before = self._before(state, control, (*suspects, *insensible))
+        unfailing = frozenset(control.suspects(before)).intersection(suspects)
+        always = unfailing.union(control.insensible(before)).intersection((*suspects, *insensible))
+        reasons = [f"{case_id} passes although it was made to fail" for case_id in suspects if case_id not in unfailing]
         reasons += [f"{case_id} passes whatever values it expects" for case_id in insensible if case_id not in always]
         return tuple(reasons), _covered(control, made, always)
 
@@ -113,17 +117,14 @@ class Judge:
         changes = {prefix + path: Blob(mode="100644", data=file.source) for path, file in control.files.items()}
         return self.bench.run_control(state, trees.build(tree, changes), tuple(control.files))
 
-    def _always(self, state: RunState, control: Control, insensible: tuple[str, ...]) -> frozenset[str]:
-        """Those tests that passed whatever they expect before anything was changed: the user's own, and no fault."""
-        before = state.baseline.ids(Status.PASSED) if state.baseline else frozenset()
-        known = before.intersection(insensible)
+    def _before(self, state: RunState, control: Control, doubtful: tuple[str, ...]) -> TestReport:
+        """What the `doubtful` tests showed in this way before anything was changed: what is so then is no fault."""
+        known = state.baseline.ids(Status.PASSED).intersection(doubtful) if state.baseline else frozenset()
         if not known:
-            return frozenset()
-        files = {
-            path: file for path, file in control.files.items() if any(each.startswith(f"{path}::") for each in known)
-        }
-        made = self._sabotaged(state, state.base, Control(files=files))
-        return known.intersection(control.insensible(made))
+            return TestReport()
+        paths = {case_id.partition("::")[0] for case_id in known}
+        files = {path: file for path, file in control.files.items() if path in paths}
+        return self._sabotaged(state, state.base, Control(files=files))
 
     def _reader(self, state: RunState, tree: str) -> Callable[[str], bytes | None]:
         """Gives a file of `tree` by its path from the project's directory."""
@@ -191,7 +192,7 @@ def _within_time(report: TestReport, first: frozenset[str]) -> TestReport:
     seconds: dict[str, float] = {}
     for case in report.cases:
         path = case.id.partition("::")[0]
-        seconds[path] = seconds.get(path, 0.0) + TWICE * case.seconds
+        seconds[path] = seconds.get(path, 0.0) + TWICE * (case.seconds + FAILURE_SECONDS)
     kept: set[str] = set()
     total = 0.0
     for path in sorted(seconds, key=lambda path: (path not in first, seconds[path])):

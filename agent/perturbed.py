@@ -42,8 +42,11 @@ def _reached(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _may_be_left(item: ast.withitem) -> bool:
+    """Whether the block may end early: a context that has a name may be any, such as a parameter's `raises(...)`."""
     context = item.context_expr
-    called = context.func if isinstance(context, ast.Call) else context
+    if not isinstance(context, ast.Call):
+        return True
+    called = context.func
     return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) in LEAVING
 
 

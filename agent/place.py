@@ -2,17 +2,18 @@
 
 import glob
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from agent.doctests import hold_examples
 from agent.live import LastLine, Line, Observer, Said, Working
 from agent.meter import Meter
 from agent.recipe import Recipe
 from agent.seal import Seal
 from agent.state import Phase, RunState
-from agent.testreport import TestReport
+from agent.suspicions.work import Role, role_of
 from agent.transfer import GitTree
 from agent.workspace import Workspace
 from sandbox import (
@@ -209,9 +210,12 @@ def setup_notices(observe: Observer) -> Callable[[str], None]:
 def seal_of(state: RunState, workspace: Workspace, sealed: tuple[str, ...] = ()) -> Seal:
     """What may not be changed at this point of the run; `sealed` are further patterns of paths."""
     task = state.started.task
+    ids = state.baseline.ids() if state.baseline else frozenset()
+    with_examples = {path for path in hold_examples(ids) if role_of(path) is Role.CODE}
     return Seal.of(
         (entry.path for entry in workspace.files(state.witness_tree)),
-        test_files=_test_files(state.baseline, task.cwd),
+        test_files=_in({each.partition("::")[0] for each in ids} - with_examples, task.cwd),
+        with_examples=_in(with_examples, task.cwd),
         policy="free" if _nothing_sealed(state) else task.test_policy,
         unsealed=(*task.allow_test_changes, *(glob.escape(opened.path) for opened in state.unsealed)),
         sealed=sealed,
@@ -223,7 +227,8 @@ def kept_closed(state: RunState, seal: Seal, path: str) -> str:
     mode, folded = state.started.task.mode, path.casefold()
     if mode == "fix":
         return "under `fix` no test may change. If it is wrong, call `finish` with the status `blocked` and say why"
-    among_tests = folded in seal.files or any(folded.startswith(f"{each}/") for each in seal.directories)
+    beside = any(folded.startswith(f"{each}/") for each in seal.directories)
+    among_tests = beside or folded in seal.files | seal.examples
     if _nothing_sealed(state) or not among_tests or folded not in seal.base:
         return "it is not sealed as a test"
     if folded.endswith(CONFIGURATION):
@@ -235,7 +240,6 @@ def _nothing_sealed(state: RunState) -> bool:
     return state.started.task.mode == "new" and state.phase is not Phase.CODE
 
 
-def _test_files(report: TestReport | None, cwd: str) -> tuple[str, ...]:
-    """The files of the tests that were collected, from the root of the tree."""
-    names = {case_id.partition("::")[0] for case_id in report.ids()} if report else set()
+def _in(names: Collection[str], cwd: str) -> tuple[str, ...]:
+    """The files, named from the project's directory, as they are named from the root of the tree."""
     return tuple(sorted(f"{cwd}/{name}" if cwd else name for name in names))

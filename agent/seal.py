@@ -7,11 +7,12 @@
 | a new test file | outside of sealed directories | yes | yes |
 | a new `conftest.py`, or `__init__.py`, at or above sealed tests | no | no | yes |
 | a new module beside tests that shadows one of the project's or the standard library's | no | no | yes |
+| examples in docstrings that the base runs as tests; the code around them may change | no | no | yes |
 | the tables of shared files that configure the test runner | no | no | yes |
 | start-up files (`sitecustomize.py`, `usercustomize.py`, `*.pth`), a module named like the test runner | no | no | no |
 | what forges, editors and git run by themselves (`PROTECTED`) | no | no | no |
 
-The first six lines can be lifted for single paths (`unsealed`); the last two never. Paths match whatever their case.
+The first seven lines can be lifted for single paths (`unsealed`); the last two never. Paths match whatever their case.
 """
 
 import configparser
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.doctests import examples
 from agent.task import TestPolicy
 
 __all__ = ["PROTECTED", "Seal", "runner_tables"]
@@ -63,6 +65,8 @@ class Seal:
     """Every file of the base."""
     files: frozenset[str] = frozenset()
     """Test files, every `conftest.py`, and files that only configure the test runner."""
+    examples: frozenset[str] = frozenset()
+    """Modules of code whose examples are run as tests."""
     directories: frozenset[str] = frozenset()
     """Directories of tests, sealed with all that is in them."""
     above: frozenset[str] = frozenset()
@@ -83,8 +87,12 @@ class Seal:
         policy: TestPolicy,
         unsealed: Sequence[str] = (),
         sealed: Sequence[str] = (),
+        with_examples: Iterable[str] = (),
     ) -> "Seal":
-        """The seal of a base that has `files`, of which the test runner collected `test_files`."""
+        """The seal of a base that has `files`, of which the test runner collected `test_files`.
+
+        `with_examples` are modules of code of which it collected nothing but examples in docstrings.
+        """
         names = [path.casefold() for path in files]
         tests = {path.casefold() for path in test_files}
         whole = {path for path in names if _name(path) == "conftest.py" or _name(path) in _CONFIGURATION}
@@ -96,6 +104,7 @@ class Seal:
             policy=policy,
             base=frozenset(names),
             files=frozenset(tests | whole),
+            examples=frozenset(path.casefold() for path in with_examples),
             directories=frozenset(directories),
             above=frozenset(above),
             modules=frozenset(_modules(names)),
@@ -114,6 +123,8 @@ class Seal:
             return None
         if _matches(folded, self.sealed):
             return "is sealed by the settings"
+        if folded in self.examples and not _keeps_examples(old, new):
+            return "may change, but not the examples in its docstrings, which are run as tests"
         if clause := self._configuration(folded, old, new):
             return clause
         return self._test(folded, exists=folded in self.base)
@@ -182,6 +193,12 @@ class Seal:
                 if path.endswith(".py") and not beside and (stem in self.modules or stem in sys.stdlib_module_names):
                     return f"shadows the module `{stem}` for the tests"
         return None
+
+
+def _keeps_examples(old: bytes | None, new: bytes | None) -> bool:
+    """Whether all that is documented by examples in `old` has the same ones in `new`."""
+    before, after = examples(old or b""), examples(new or b"")
+    return before is not None and after is not None and all(after.get(name) == before[name] for name in before)
 
 
 def _is_for_tests(directory: str, names: Sequence[str], tests: set[str]) -> bool:

@@ -1,36 +1,34 @@
-"""Real packages through greenward's set-up, build and tests, beside the same tests in an ordinary container.
+"""Twenty real packages before the judge as they stand, beside their tests in an ordinary container.
 
-    python bench/packages.py [NAME ...]
+    python -m bench.packages [NAME ...]
 
 The source distributions come from the package index that pip is configured for. Each package is set up from its own
-manifests (`agent.recipe`), built and tested in a fresh sandbox without a network; then the same requirements are
-installed in a plain container of the same base image, the package with them, and the tests are run there by an
-ordinary user, with no code of greenward's. The tables, in Markdown, go to standard output, progress to standard error.
+manifests (`agent.recipe`), gets a comment and is judged (`bench.atbase`); then its tests are run in a plain container
+of the same base image, with no code of greenward's (`bench.ordinary`). Where a test ended differently, the plain run is
+made once more: what differs between plain runs is flaky, and no fault of the judge. The table, in Markdown, goes to
+standard output, progress to standard error.
 """
 
-import hashlib
-import io
 import os
-import subprocess
+import platform
+import re
 import sys
-import tarfile
 import tempfile
 import time
-import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.build import backend_of
-from agent.manifests import Project
-from agent.metadata import needs_metadata, read_metadata
-from agent.recipe import Recipe, read_settings, recipe_for
-from sandbox import Absorbed, Candidate, Change, Command, Delta, ExecResult, Limits, SandboxError, Selection, Setup
+from agent.errors import GreenwardError
+from agent.testreport import TestCase, TestReport
+from agent.verdict import VerdictKind
+from bench.atbase import Judged, judged
+from bench.ordinary import downloaded, plain_run, say
 from sandbox.engine import Client, connect
-from sandbox.host import host_settings
-from sandbox.images import base_image
 from sandbox.setup import DockerEngine
+
+__all__ = ["PACKAGES", "packages"]
 
 PACKAGES = {
     "attrs": "26.1.0",
@@ -43,195 +41,133 @@ PACKAGES = {
     "cachetools": "8.0.1",
     "more-itertools": "11.2.1",
     "werkzeug": "3.1.3",
+    "anyio": "4.16.0",
+    "toolz": "1.2.0",
+    "h11": "0.16.0",
+    "parso": "0.8.7",
+    "python-dateutil": "4.0.0",
+    "jsonschema": "4.26.0",
+    "hyperlink": "21.0.0",
+    "pathspec": "1.1.1",
+    "blinker": "1.9.0",
+    "marshmallow": "4.4.0",
 }
-SECONDS = 600.0
-PLAIN = """
-set -e
-tar -xf - -C /run/room
-. /run/room/settings.sh
-python3 -m venv /venv
-PATH=/venv/bin:$PATH
-cp -r /run/room/tree /work
-cd /work
-python -m pip install -q --no-cache-dir -r /run/room/build.txt
-[ ! -s /run/room/requirements.txt ] || python -m pip install -q --no-cache-dir -c /run/room/constraints.txt \\
-    -r /run/room/requirements.txt
-python -m pip install -q --no-cache-dir --no-deps --no-build-isolation -e .
-useradd --no-create-home someone
-chown -R someone /work
-env -i PATH="$PATH" HOME=/tmp LANG=C.UTF-8 setpriv --reuid someone --clear-groups \\
-    sh -c '{test} --junitxml=/tmp/junit.xml' >&2 || true
-cat /tmp/junit.xml
-"""
+TESTED = {
+    "anyio": "python -m pytest --ignore=tests/test_sockets.py"
+    " --deselect=tests/test_pytest_plugin.py::TestFreePortFactory"
+}
+"""How a user would say by `--test` what cannot be run where there is no network: these wait for IPv6 until they time
+out, one by one, in any container."""
+HEAD = (
+    "| package | tests | plain: passed / failed / skipped / xfailed | differing (flaky) | verdict | control"
+    " | suspicions | seconds: plain, baseline, verdict, of it control |\n|---|---|---|---|---|---|---|---|"
+)
+STATUSES = (("passed",), ("failed", "error"), ("skipped",), ("xfailed",))
+NAMED = 20
+"""Differing tests that are named of a package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sdist:
-    """An unpacked source distribution as a tree. Nothing that a command leaves is taken back."""
+class Comparison:
+    """Tests that ended differently before the judge and in plain runs."""
 
-    files: Mapping[str, tuple[bytes, bool]]
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()
-
-    def paths(self) -> Collection[str]:
-        return self.files.keys()
-
-    def since(self, held: str | None) -> Delta:
-        return Delta(deleted=(), archive=() if held == self.id else (packed(self.files),))
-
-    def select(self, candidates: Sequence[Candidate]) -> Selection:  # noqa: ARG002  (none is taken)
-        return Selection(wanted=())
-
-    def absorb(self, changes: Sequence[Change]) -> Absorbed:  # noqa: ARG002  (none is taken)
-        return Absorbed(tree=self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suite:
-    """How each test ended, by id, and how long it took to get there."""
-
-    outcomes: Mapping[str, str]
-    seconds: float
-    problem: str = ""
-
-    def __str__(self) -> str:
-        counts = Counter(self.outcomes.values())
-        return " / ".join(str(counts[word]) for word in ("passed", "failed", "skipped")) if self.outcomes else "none"
+    differing: tuple[str, ...]
+    flaky: tuple[str, ...]
+    """Those that ended differently in two plain runs, too, or whose ids are new in each run."""
 
 
 def main(names: Sequence[str]) -> int:
-    """Print the table for the packages `names`, or for all; 0 if no test ended differently."""
-    rows = []
-    differing = 0
-    with tempfile.TemporaryDirectory(prefix="greenward-bench-") as directory:
-        client = connect(os.environ)
-        for name in names or PACKAGES:
-            row, count = measured(client, name, Path(directory))
-            differing += count
-            rows.append(row)
-        client.close()
-    print(
-        "| package | version | layout, backend | greenward: passed / failed / skipped | plain | differing | seconds |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    print("\n".join(rows))
-    return 1 if differing else 0
+    """Print the table for the packages `names`, or for all; 0 if each passed and no test ended differently."""
+    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores\n")
+    began = time.monotonic()
+    good = packages(names)
+    print(f"\n{time.monotonic() - began:.0f} s in all")
+    return 0 if good else 1
 
 
-def measured(client: Client, name: str, directory: Path) -> tuple[str, int]:
-    """The table's row for one package, and how many of its tests ended differently."""
-    tree = downloaded(name, PACKAGES[name], directory)
-    project = Project(read=lambda path: tree.files[path][0] if path in tree.files else None, paths=tree.paths())
+def packages(names: Sequence[str] = ()) -> bool:
+    """Print the table; whether each package passed and no test ended differently."""
+    print(HEAD, flush=True)
+    good = True
+    client = connect(os.environ)
+    for name in names or PACKAGES:
+        with tempfile.TemporaryDirectory(prefix="greenward-bench-") as directory:
+            good &= measured(client, name, Path(directory))
+    client.close()
+    return good
+
+
+def measured(client: Client, name: str, directory: Path) -> bool:
+    """Print the table's row for one package, and what is wrong with it; whether nothing is."""
+    files = downloaded(name, PACKAGES[name], directory)
     engine = DockerEngine(client, host=os.environ, cache=directory)
-    recipe = recipe_of(project, engine, tree)
-    ours = in_sandbox(engine, recipe, tree)
-    plain = in_container(client, recipe, tree, directory)
-    ids = sorted(ours.outcomes.keys() | plain.outcomes.keys())
-    differing = [test for test in ids if ours.outcomes.get(test) != plain.outcomes.get(test)]
-    for suite, where in ((ours, "greenward"), (plain, "plain")):
-        say(f"{name}: {where}: {suite}{': ' + suite.problem if suite.problem else ''}")
-    for test in differing[:20]:
-        say(f"  {test}: {ours.outcomes.get(test)} / {plain.outcomes.get(test)}")
-    layout = "src" if any(path.startswith("src/") for path in tree.files) else "flat"
-    what = f"{layout}, {backend_of(project)[0]}"
-    count = len(differing) if ids else 1
-    shown = f"{len(differing)}" if ids else "no tests ran"
-    seconds = f"{ours.seconds:.1f} / {plain.seconds:.1f}"
-    return f"| {name} | {PACKAGES[name]} | {what} | {ours} | {plain} | {shown} | {seconds} |", count
-
-
-def downloaded(name: str, version: str, directory: Path) -> Sdist:
-    """The source distribution, unpacked in memory."""
-    say(f"{name}: downloading {version}")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name, f"{name}=={version}"]
-    target = directory / name
-    subprocess.run([*command, "-d", str(target)], check=True, capture_output=True)
-    files = {}
-    with tarfile.open(next(target.glob("*.tar.gz"))) as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isfile() else None
-            if content:
-                files[member.name.partition("/")[2]] = (content.read(), bool(member.mode & 0o100))
-    return Sdist(files=files)
-
-
-def recipe_of(project: Project, engine: DockerEngine, tree: Sdist) -> Recipe:
-    settings = read_settings(project)
-    if not needs_metadata(project):
-        return recipe_for(project, settings=settings)
-
-    def execute(setup: Setup, command: Command) -> ExecResult:
-        with engine.open(engine.prepare(setup, say), limits=Limits(), run_id="bench") as sandbox:
-            return sandbox.execute_fresh(tree, command)
-
-    return recipe_for(project, settings=settings, metadata=read_metadata(project, execute, settings=settings))
-
-
-def in_sandbox(engine: DockerEngine, recipe: Recipe, tree: Sdist) -> Suite:
-    began = time.monotonic()
-    command = Command(
-        script=recipe.script(f'{recipe.test} --junitxml="$GREENWARD_OUT/junit.xml"'),
-        timeout=SECONDS,
-        collect=("junit.xml",),
-    )
     try:
-        environment = engine.prepare(recipe.setup, _ignore)
-        with engine.open(environment, limits=Limits(), run_id="bench") as sandbox:
-            result = sandbox.execute_fresh(tree, command)
-    except SandboxError as error:
-        return Suite(outcomes={}, seconds=time.monotonic() - began, problem=f"{error} {getattr(error, 'log', '')}")
-    report = result.files.get("junit.xml", b"")
-    problem = "" if report else result.output.decode(errors="replace")[-3000:]
-    return Suite(outcomes=outcomes(report), seconds=time.monotonic() - began, problem=problem)
+        found = judged(engine, files, directory, TESTED.get(name))
+    except GreenwardError as error:
+        print(f"| {name} {PACKAGES[name]} | none | | | {str(error).splitlines()[0]} | | | |", flush=True)
+        say(str(error))
+        return False
+    plain = plain_run(client, found.recipe, files, directory)
+    report = found.verdict.report or TestReport()
+    compared = comparison(report, plain, lambda: plain_run(client, found.recipe, files, directory))
+    print(row(f"{name} {PACKAGES[name]}", found, plain, compared), flush=True)
+    told(found, plain, compared)
+    return found.verdict.kind is VerdictKind.PASSED and not compared.differing
 
 
-def in_container(client: Client, recipe: Recipe, tree: Sdist, directory: Path) -> Suite:
-    """The same in an ordinary container, by `docker run` and a dozen lines of shell."""
-    began = time.monotonic()
-    image = base_image(client, None, host=os.environ, cache=directory, say=say).id
-    settings = host_settings(os.environ)
-    exports = settings.exports() + ("export PIP_CERT=/run/room/authorities.pem\n" if settings.authorities else "")
-    files = {f"tree/{path}": content for path, content in tree.files.items()}
-    files |= {
-        path.rpartition("/")[2]: (data, False) for path, data in recipe.setup.files.items() if path.endswith(".txt")
-    }
-    files |= {"settings.sh": (exports.encode(), False), "authorities.pem": (settings.authorities, False)}
-    command = ["docker", "run", "--rm", "-i", "--init", "--tmpfs", "/run/room:exec", image, "sh", "-c"]
-    script = PLAIN.replace("{test}", recipe.test)
-    done = subprocess.run([*command, script], input=packed(files), capture_output=True, timeout=SECONDS, check=False)
-    problem = "" if done.stdout else done.stderr.decode(errors="replace")[-3000:]
-    return Suite(outcomes=outcomes(done.stdout), seconds=time.monotonic() - began, problem=problem)
+def comparison(report: TestReport, plain: TestReport, again: Callable[[], TestReport]) -> Comparison:
+    """What differs between `report` and `plain`; `again` makes another plain run, where something does."""
+    differing = unlike(report, plain)
+    known, other = report.ids(), plain.ids()
+    alike = {shape(test) for test in known - other}.intersection(map(shape, other - known))
+    flaky = {test for test in differing if test not in known & other and shape(test) in alike}
+    if rest := flaky.symmetric_difference(differing):
+        flaky |= rest.intersection(unlike(plain, again()))
+    return Comparison(differing=tuple(test for test in differing if test not in flaky), flaky=tuple(sorted(flaky)))
 
 
-def outcomes(report: bytes) -> dict[str, str]:
-    """How each test of a JUnit report ended; one that is there twice counts as failed if it failed once."""
-    found: dict[str, str] = {}
-    for case in ET.fromstring(report).iter("testcase") if report else ():  # noqa: S314  (of packages that we chose)
-        test = f"{case.get('classname')}::{case.get('name')}"
-        kinds = {child.tag for child in case}
-        word = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
-        found[test] = "failed" if "failed" in (word, found.get(test)) else word
-    return found
+def shape(test: str) -> str:
+    """An id but for its numbers: some hold the time, or an address, and are new in each run."""
+    return re.sub(r"\d+", "0", test)
 
 
-def packed(files: Mapping[str, tuple[bytes, bool]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, (data, executable) in sorted(files.items()):
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode, entry.mtime = len(data), 0o755 if executable else 0o644, int(time.time())
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
+def unlike(one: TestReport, other: TestReport) -> list[str]:
+    """Ids that did not end alike in both, or stand in one alone."""
+    first, second = ({case.id: case.status for case in report.cases} for report in (one, other))
+    return sorted(test for test in {*first, *second} if first.get(test) != second.get(test))
 
 
-def _ignore(_: str) -> None:
-    pass
+def row(name: str, found: Judged, plain: TestReport, compared: Comparison) -> str:
+    counts = Counter(case.status.value for case in plain.cases)
+    ended = " / ".join(str(sum(counts[each] for each in alike)) for alike in STATUSES)
+    verdict = found.verdict
+    seconds = (plain.seconds, found.baseline_seconds, verdict.seconds, found.control_seconds)
+    cells = (
+        name,
+        str(len((verdict.report or TestReport()).cases)),
+        ended,
+        f"{len(compared.differing)} ({len(compared.flaky)})",
+        str(verdict.kind),
+        verdict.control or "none",
+        str(len(verdict.suspicions)),
+        ", ".join(f"{each:.1f}" for each in seconds),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
-def say(line: str) -> None:
-    print(line, file=sys.stderr)
+def told(found: Judged, plain: TestReport, compared: Comparison) -> None:
+    """Say what is behind the row."""
+    report = found.verdict.report or TestReport()
+    say(f"  judged: {report}; baseline: {found.baseline}; plain: {plain} {plain.problem}")
+    for reason in (*found.verdict.reasons, *found.verdict.notes, *map(str, found.verdict.suspicions)):
+        say(f"  {reason}")
+    ours, theirs = ({case.id: case for case in each.cases} for each in (report, plain))
+    for test in (*compared.differing[:NAMED], *compared.flaky[:NAMED]):
+        say(f"  {test}: judged {shown(ours.get(test))}, plain {shown(theirs.get(test))}")
+
+
+def shown(case: TestCase | None) -> str:
+    return f"{case.status} {case.message}".strip() if case else "lost"
 
 
 if __name__ == "__main__":

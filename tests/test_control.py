@@ -184,6 +184,7 @@ LEFT_ALONE = {
     "within a loop": "for x in y:\n        assert x == 1",
     "after a way out": "if x:\n        return\n    assert x == 1",
     "where something is to be raised": "with pytest.raises(ValueError):\n        f()\n        assert x == 1",
+    "where a parameter says what is to come": "with y:\n        assert x == 1",
     "negated": "assert not x == 1",
     "within a function": "def inner():\n        assert x == 1\n    inner()",
     "one argument": "self.assertEqual(1)",
@@ -203,3 +204,82 @@ def test_old_style_expectations_have_twins(tmp_path):
     made = sabotage(source, ["T::test_a"])
     (twin,) = made.twins
     assert set(run(tmp_path, "test_x.py", made.source).failing) == {f"test_x.py::{twin}", "test_x.py::T::test_a"}
+
+
+def test_it_counts_which_branch_defines_a_test_only_when_the_file_is_run(tmp_path):
+    source = b"""
+import sys
+
+if sys.platform == "atari":
+    def test_a():
+        assert len("a") == 1
+else:
+    def test_a():
+        assert len("b") == 1
+
+try:
+    import no_such_module
+except ImportError:
+    class TestB:
+        def test_b(self):
+            assert len("b") == 1
+else:
+    class TestB:
+        def test_b(self):
+            assert no_such_module
+
+for _ in range(1):
+    def test_c():
+        assert len("c") == 1
+
+match sys.maxsize:
+    case 1:
+        pass
+    case _:
+        def test_d():
+            assert len("d") == 1
+"""
+    honest = run(tmp_path, "test_suite.py", source)
+    control = control_of(honest, lambda path: source)
+    made = control.files["test_suite.py"]
+    report = run(tmp_path, "test_suite.py", made.source)
+
+    assert len(honest.ids(Status.PASSED)) == 4
+    assert made.names == {"test_a", "TestB::test_b", "test_c", "test_d"}
+    assert (control.suspects(report), control.insensible(report), control.left_out(report)) == ((), (), ())
+
+
+def test_a_file_all_of_whose_tests_have_variants_is_not_left_out(tmp_path):
+    source = b"""
+import pytest
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "trio"])
+def backend(request):
+    return request.param
+
+
+def test_a():
+    assert len("a") == 1
+"""
+    control = control_of(run(tmp_path, "test_suite.py", source), lambda path: source)
+    report = run(tmp_path, "test_suite.py", control.files["test_suite.py"].source)
+
+    assert len(report.ids(Status.PASSED)) == 2, "the test that must pass, once for each"
+    assert control.left_out(report) == ()
+
+
+@pytest.mark.parametrize("names", ["'n, m'", "['n', 'm']", "('n', 'm')"])
+def test_a_file_that_gives_each_of_its_tests_arguments_is_not_left_out(tmp_path, names):
+    body = "def test_a(n, m):\n    assert n + m == 3\n"
+    source = f"import pytest\n\npytestmark = [pytest.mark.parametrize({names}, [(1, 2)])]\n\n\n{body}".encode()
+    control = control_of(run(tmp_path, "test_suite.py", source), lambda path: source)
+    report = run(tmp_path, "test_suite.py", control.files["test_suite.py"].source)
+
+    assert (control.left_out(report), control.suspects(report), len(report.failing)) == ((), (), 2)
+
+
+def test_a_file_that_cannot_be_written_anew_is_left_out():
+    deep = "assert " + "+".join(["1"] * 800)
+    compile(deep, "test_suite.py", "exec")
+    assert sabotage(f"def test_a():\n    {deep}\n".encode(), ["test_a"]) is None

@@ -8,7 +8,7 @@ import pytest
 from agent import events as e
 from agent.task import Criterion, LeftFile
 from agent.testreport import Status, TestCase, TestReport
-from agent.verdict import VerdictKind
+from agent.verdict import Verdict, VerdictKind
 from sandbox import Command, SetupFailed
 from tests.lab import QUICK, HereEngine, IsolatedEngine, showing
 
@@ -206,6 +206,73 @@ def test_a_test_that_passed_whatever_it_expects_before_is_the_users_own(lab):
 
     assert verdict.kind is VerdictKind.PASSED, verdict.reasons
     assert "2 with other values expected, 1 of which passed (1 did so before the work, too)" in verdict.control
+
+
+FORGIVING = """import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    try:
+        return (yield)
+    except AssertionError:
+        if pyfuncitem.path.name != "test_loose.py":
+            raise
+        return True
+"""
+
+
+def test_a_test_that_could_not_fail_before_is_the_users_own(lab):
+    loose = "def test_any():\n    assert len('a') == 1\n"
+    files = {**BASE, "tests/conftest.py": FORGIVING, "tests/test_loose.py": loose}
+    at = lab(files, mode="fix", engine=IsolatedEngine())
+    at.measured()
+    at.planned()
+    at.tested(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert "2 tests made to fail, 1 of which passed" in verdict.control
+    assert "1 of which passed (1 did so before the work, too)" in verdict.control
+
+
+def test_a_test_that_cannot_fail_any_more_is_suspect_though_it_expected_nothing_before(lab):
+    loose = "from unittest.mock import ANY\n\n\ndef test_any():\n    assert ANY == 5\n"
+    at = lab({**BASE, "tests/test_loose.py": loose}, mode="fix", engine=IsolatedEngine())
+    at.measured()
+    at.planned()
+    at.tested(at.put(MENDED))
+    forgiving = Verdict(
+        kind=VerdictKind.PASSED, tree=at.put({**MENDED, "conftest.py": FORGIVING}), report=at.state.report
+    )
+    reasons, _ = at.judge._control(at.state, forgiving)
+
+    assert "tests/test_loose.py::test_any passes although it was made to fail" in reasons
+
+
+def test_the_control_goes_on_though_the_command_stops_at_the_first_failure(lab):
+    first = "def test_first():\n    assert len('a') == 1\n"
+    at = lab({**BASE, "tests/test_a.py": first}, mode="fix", engine=IsolatedEngine(), test=f"{QUICK} -x")
+    at.known(sum="failed")
+    at.planned()
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert "without" not in verdict.control
+
+
+def test_a_file_that_cannot_be_collected_in_the_control_leaves_out_no_other(lab):
+    picky = "import inspect, sys\n\nassert 'greenward' not in inspect.getsource(sys.modules[__name__])\n"
+    own = picky.replace("'greenward'", "'green' + 'ward'") + "\n\ndef test_own():\n    assert len('a') == 1\n"
+    at = lab({**BASE, "tests/test_own.py": own}, mode="fix", engine=IsolatedEngine())
+    at.known(sum="failed")
+    at.planned()
+    at.wrote(at.put(MENDED))
+    verdict = at.verdict()
+
+    assert verdict.kind is VerdictKind.PASSED, verdict.reasons
+    assert verdict.control.endswith("(without tests/test_own.py)")
 
 
 def test_a_flaky_test_is_not_controlled_for_it_may_pass_whatever_it_expects(lab):
@@ -494,3 +561,16 @@ def test_what_was_left_in_the_working_container_is_not_there_for_the_judge(conta
 
     assert at.bench.run(at.state, cheating).ok
     assert at.verdict().kind is VerdictKind.FAILED
+
+
+def test_the_control_counts_that_each_failure_takes_its_time():
+    from agent.judge import _within_time
+
+    thousands = [f"tests/test_{file}.py::test_{n}" for file in "abc" for n in range(1200)]
+    quick = TestReport(cases=tuple(TestCase(id=each, status=Status.PASSED) for each in thousands))
+
+    def files(first=frozenset()):
+        return {case_id.partition("::")[0] for case_id in _within_time(quick, first).ids()}
+
+    assert files() == {"tests/test_a.py", "tests/test_b.py"}
+    assert "tests/test_c.py" in files(frozenset({"tests/test_c.py"})), "what was to be mended comes first"
