@@ -116,8 +116,7 @@ def serve():
 def test_the_commands_are_those_that_are_expected():
     assert COMMANDS == [
         "accept", "change", "config", "config path", "config show", "demo", "diff", "doctor", "fix", "fork", "image",
-        "image import", "new", "plan", "replay", "resume", "runs", "show", "undo",
-        "verify",
+        "image import", "new", "plan", "publish", "replay", "resume", "runs", "show", "undo", "verify",
     ]  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class GitHub:
     environment: Mapping[str, str]
     """Of every step: what a runner gives, and where the model and the forge are."""
     token: str
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Inputs of the action that the file leaves as they are by default."""
     jobs: dict[str, Job] = field(default_factory=dict)
     runs: int = 0
 
@@ -85,7 +87,9 @@ class GitHub:
             return 0
         assert uses.startswith(OWN), uses
         action = yaml.safe_load((ROOT / "action.yml").read_text())
-        inputs = {name: each.get("default", "") for name, each in action["inputs"].items()} | given
+        defaults = {name: each.get("default", "") for name, each in action["inputs"].items()}
+        more = self.more if given["job"] == "publish" else {}
+        inputs = {**defaults, **more, **given}
         variables = {name: self._text(value, context) for name, value in step.get("env", {}).items()}
         return self._composite(action, inputs, variables, context, done, step.get("id", ""))
 

@@ -66,6 +66,7 @@ def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it
         runner = GitHub(
             workflow=EXAMPLES / "github.yml", remote=forge.remote, space=tmp_path / "runs",
             secrets={"RUNAPI_KEY": KEY}, environment=on_github(forge, server, quick), token=TOKEN,
+            more={"arguments": "--max-proposals\n2\n"},
         )  # fmt: skip
         first = runner.run()
         assert [job.code for job in first.values()] == [0, 0], shown(first)
@@ -79,7 +80,6 @@ def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it
         assert len(forge.requests) == 1
         assert forge.written == ["POST", "PATCH"]
 
-        runner.run()
         last = runner.run()
         assert (last["propose"].code, last["publish"].code) == (0, 10), shown(last)
         assert len(forge.requests) == 1
