@@ -333,11 +333,22 @@ def _open(endpoint: Endpoint, patience: Patience, *, version: str = "auto") -> o
     from docker.tls import TLSConfig  # noqa: PLC0415
 
     class Punctual(APIClient):
-        """The SDK leaves out the deadline in some calls (attach, pull, import), and what it streams open on errors."""
+        """The SDK leaves out the deadline in some calls (attach, pull, import), and what it streams open on errors.
+
+        And HTTP takes proxies and certificate authorities of the environment over those of the engine.
+        """
 
         def __init__(self, **options: Any) -> None:
             self.streamed: list[Any] = []
-            super().__init__(**options)
+            try:
+                super().__init__(**options)
+            except BaseException:
+                self.close()
+                raise
+
+        def request(self, *arguments: Any, **options: Any) -> Any:
+            self.trust_env = False  # the SDK's constructor calls already, and would set it anew
+            return super().request(*arguments, **options)
 
         def send(self, request: Any, **kwargs: Any) -> Any:
             kwargs["timeout"] = kwargs.get("timeout") or self.timeout
@@ -350,9 +361,7 @@ def _open(endpoint: Endpoint, patience: Patience, *, version: str = "auto") -> o
     if endpoint.tls:
         pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
         tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
-    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(patience.prompt), tls=tls)
-    api.trust_env = False
-    return api
+    return Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(patience.prompt), tls=tls)
 
 
 def _split(reference: str) -> tuple[str, str, str]:
