@@ -19,6 +19,7 @@ from sandbox.endpoint import Endpoint, resolve
 from sandbox.patience import Patience
 from sandbox.records import ContainerSpec, ContainerState, EngineInfo, Image, Labelled
 from sandbox.stream import Stream
+from sandbox.unreachable import advice, cause_of
 
 __all__ = ["Client", "ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled", "connect"]
 
@@ -36,7 +37,7 @@ def connect(environment: Mapping[str, str], patience: Patience | None = None) ->
         SandboxUnavailable: no such engine, or it does not answer.
     """
     endpoint, patience = resolve(environment), patience or Patience()
-    with _told("reach the Docker engine", SandboxUnavailable, SandboxUnavailable, _hint(endpoint)):
+    with _told("reach the Docker engine", SandboxUnavailable, SandboxUnavailable, endpoint):
         _knock(endpoint, patience)
         return Client(_open(endpoint, patience), endpoint, patience)
 
@@ -280,7 +281,7 @@ class Client:
         """One call within `seconds`; after one that failed no connection of it is left, or used again."""
         self._api.timeout = math.ceil(seconds)
         try:
-            with _told(what, kind, EngineGone, _hint(self.endpoint)):
+            with _told(what, kind, EngineGone, self.endpoint):
                 yield
         except BaseException:
             for response in self._api.streamed:
@@ -291,13 +292,9 @@ class Client:
             self._api.streamed.clear()
 
 
-def _hint(endpoint: Endpoint) -> str:
-    return f"is the engine running, and may you use {endpoint.url}? see `docker info`"
-
-
 @contextmanager
-def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], hint: str) -> Generator[None]:
-    """Say in our own error what the SDK, HTTP or the socket said; `hint` is for an engine that does not answer."""
+def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], endpoint: Endpoint) -> Generator[None]:
+    """Say in our own error what the SDK, HTTP or the socket said, with advice for an engine that does not answer."""
     try:
         import docker.errors  # noqa: PLC0415
         import requests.exceptions  # noqa: PLC0415
@@ -316,7 +313,7 @@ def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], hint
         urllib3.exceptions.HTTPError,
         OSError,
     ) as error:
-        raise gone(f"cannot {what}: {str(error).strip()[:500]}", hint=hint) from error
+        raise gone(f"cannot {what}: {cause_of(error)[:500]}", hint=advice(endpoint, error)) from error
 
 
 def _knock(endpoint: Endpoint, patience: Patience) -> None:
