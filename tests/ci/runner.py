@@ -108,6 +108,7 @@ class GitHub:
             environment = {
                 **QUICKLY, **self.environment, **variables,
                 **{key: self._text(value, inner) for key, value in step.get("env", {}).items()},
+                "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(context["temp"]),
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output),
                 "GITHUB_STEP_SUMMARY": str(context["temp"] / "summary.md"),
             }  # fmt: skip
@@ -143,10 +144,8 @@ class GitHub:
                 return self.secrets[name]
             case ["github", "token"]:
                 return self.token
-            case ["github", "action_path"]:
-                return ROOT
-            case ["runner", "temp"]:
-                return context["temp"]
+            case ["github", "action_path" | "workspace"] | ["runner", "temp"]:
+                return "/a/path/of/the/machine"  # in a job that is a container, it is none of that container's
             case ["steps", name, "outputs", output]:
                 return context["steps"].get(name, {}).get(output, "")
             case ["needs", name, "outputs", output]:
