@@ -4,6 +4,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from sandbox.contained import container_mark
 from sandbox.endpoint import Endpoint
 
 __all__ = ["advice", "cause_of"]
@@ -32,7 +33,10 @@ def advice(endpoint: Endpoint, error: BaseException) -> str:
         )
     if "://" not in endpoint.url:
         return "DOCKER_HOST is like tcp://docker:2376 or unix:///var/run/docker.sock"
-    return f"is the engine running, and may you use {endpoint.url}? see `docker info`"
+    asked = f"is the engine running, and may you use {endpoint.url}? see `docker info`"
+    if isinstance(found, FileNotFoundError) and container_mark():
+        return f"{asked}; this is a container: give it the engine's socket, or a `dind` service and DOCKER_HOST"
+    return asked
 
 
 def _about_certificates(endpoint: Endpoint, error: ssl.SSLError) -> str:
