@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.models.script import Script
+from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from tests.ci.runner import ROOT, GitHub, GitLab, clean
-from tests.e2e.harness import KEY, RED, RIGHT, plan, writes
+from tests.e2e.harness import KEY, PYTEST, RED, RIGHT, greenward, plan, writes
 from tests.gitrepo import repository
 from tests.publishing.forge import PROJECT, Forge, bare_of, serving
 
@@ -105,8 +105,32 @@ def test_on_gitlab_a_red_repository_ends_as_a_draft(forge, tmp_path, quick):
     assert ROW.search(request["description"]), request["description"]
 
 
-def test_no_job_has_both_the_key_and_a_token_that_may_write():
-    jobs = yaml.safe_load((EXAMPLES / "github.yml").read_text())["jobs"]
+def test_on_github_a_job_without_an_engine_leaves_what_nobody_publishes(tmp_path, quick):
+    done = say("", call("finish", status="done"), expect=("nothing isolated them",))
+    settings = f"setup = 'true'\ntest = '{PYTEST}'\n"
+    remote = bare_of(repository(tmp_path / "origin", RED | {"greenward.toml": settings}), tmp_path / "remote.git")
+    with ScriptedServer(Script(replies=(*MENDS.replies, done))) as server:
+        runner = GitHub(
+            workflow=EXAMPLES / "github-local.yml", remote=remote, space=tmp_path / "runs",
+            secrets={"RUNAPI_KEY": KEY}, token=TOKEN,
+            environment=clean(**quick, **PRICES, GREENWARD_BASE_URL=server.base_url),
+        )  # fmt: skip
+        jobs = runner.run()
+    left = tmp_path / "runs" / "run-1" / "artifact" / "proposal"
+    refused = greenward(
+        "publish", left, "--repo", tmp_path / "runs/run-1/propose/work", "--to", "patch", environment=clean()
+    )
+
+    assert {name: job.code for name, job in jobs.items()} == {"propose": 0}, shown(jobs)
+    assert "nothing isolated them: a local sandbox proves nothing" in jobs["propose"].out
+    assert "**Nothing isolated the tests (`--sandbox local`)" in (left / "summary.md").read_text()
+    assert not (left / "proof.json").exists()
+    assert (refused.code, "nothing is proven" in refused.err) == (9, True)
+
+
+@pytest.mark.parametrize("name", ["github", "github-container"])
+def test_no_job_has_both_the_key_and_a_token_that_may_write(name):
+    jobs = yaml.safe_load((EXAMPLES / f"{name}.yml").read_text())["jobs"]
     keys = {name for name, job in jobs.items() if "RUNAPI_KEY" in str(job)}
     writing = {name for name, job in jobs.items() if "write" in job["permissions"].values()}
 
@@ -115,7 +139,13 @@ def test_no_job_has_both_the_key_and_a_token_that_may_write():
 
 @pytest.mark.parametrize(
     ("path", "schema"),
-    [("action.yml", "vendor.github-actions"), ("examples/ci/github.yml", "vendor.github-workflows")],
+    [
+        ("action.yml", "vendor.github-actions"),
+        *(
+            (f"examples/ci/{name}.yml", "vendor.github-workflows")
+            for name in ("github", "github-container", "github-local")
+        ),
+    ],
 )
 def test_files_for_github_are_as_its_schemas_say(path, schema):
     done = subprocess.run(
@@ -125,8 +155,9 @@ def test_files_for_github_are_as_its_schemas_say(path, schema):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_jobs_for_gitlab_are_as_its_schema_says(tmp_path):
-    _, jobs = (EXAMPLES / "gitlab.yml").read_text().split("\n---\n")
+@pytest.mark.parametrize("name", ["gitlab", "gitlab-socket"])
+def test_the_jobs_for_gitlab_are_as_its_schema_says(tmp_path, name):
+    jobs = (EXAMPLES / f"{name}.yml").read_text().rpartition("\n---\n")[2]
     (tmp_path / "jobs.yml").write_text(jobs)
     done = subprocess.run(
         [
@@ -142,9 +173,25 @@ def test_an_auditor_of_workflows_finds_nothing():
     done = subprocess.run(
         [
             BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-config",
-            str(ROOT / "action.yml"), str(EXAMPLES / "github.yml"),
+            str(ROOT / "action.yml"), *map(str, sorted(EXAMPLES.glob("github*.yml"))),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No findings to report" in done.stdout + done.stderr
+
+
+def test_the_guide_shows_what_the_examples_say():
+    files = {path.name: path.read_text() for path in EXAMPLES.iterdir()}
+    guide = (ROOT / "docs" / "ci.md").read_text()
+    shown = re.findall(r"<!-- of examples/ci/([\w.-]+) -->\n```yaml\n(.*?)```", guide, re.DOTALL)
+
+    assert {name for name, _ in shown} == {
+        "gitlab.yml",
+        "gitlab-socket.yml",
+        "github-container.yml",
+        "github-local.yml",
+    }
+    for name, snippet in shown:
+        assert snippet in files[name]
+    assert guide.count("```yaml") == len(shown)
