@@ -7,6 +7,7 @@ does not answer as `EngineGone`. A client belongs to one thread.
 
 import hashlib
 import math
+import re
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -106,7 +107,9 @@ class Client:
             self._api.remove_image(reference)
 
     def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
-        """Make an image of a root file system's tar, like `docker import`, and return its id.
+        """Make an image of a root file system's tar, like `docker import`, and return the id of what has its name then.
+
+        That is another one if somebody else on the engine made one of the same name meanwhile.
 
         Raises:
             SandboxLost: the engine got other bytes than the tar, which is not compressed, has.
@@ -120,12 +123,13 @@ class Client:
                 yield piece
 
         with self._call(f"import the image `{reference}`", TRANSFER):
-            self._api.import_image(pieces(), repository=name, tag=tag, changes=list(changes))
-        image = self._present(reference)
+            said = self._api.import_image(pieces(), repository=name, tag=tag, changes=list(changes))
+        made = re.search(r"sha256:[0-9a-f]{64}", str(said))
+        image = (self.image(made[0]) if made else None) or self._present(reference)
         if image.layers not in ((), (f"sha256:{digest.hexdigest()}",)):
-            self.remove_image(reference)
+            self.remove_image(image.id)
             raise SandboxLost(f"the image `{reference}` was damaged on its way to the engine")
-        return image.id
+        return self._present(reference).id
 
     def load(self, archive: IO[bytes]) -> tuple[str, ...]:
         """Take in the images of a `docker save` (compressed or not) and return their names or ids."""
