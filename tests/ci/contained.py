@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from agent.recipe import recipe_for
 from sandbox import Setup
 from tests.ci.runner import ROOT, Job
 from tests.e2e.harness import KEY, PRICES, RED, RIGHT
+from tests.sandbox.tls import certificates
 
 LABEL = "greenward.test=contained"
 PACKAGES = "/opt/greenward/lib/python3.11/site-packages"
@@ -167,3 +169,25 @@ class ContainedJob(Container):
         given = {name: value for name, value in VARIABLES.items() if name != "RUNAPI_KEY"} | variables
         del given["PACKAGE"]
         return self.run(f"/tmp/greenward/bin/greenward {arguments}", cwd="/builds/sums", **given)
+
+
+class Service(Container):
+    """An engine in a container beside the jobs, as `docker:dind` is, with network and certificates; not yet started."""
+
+    def __init__(self, image: str, top: Path, *arguments: str) -> None:
+        made = certificates(top)
+        self.network = docker("network", "create", "--label", LABEL, f"greenward-{uuid.uuid4().hex[:12]}")
+        networked = ("--network", self.network, "--network-alias", "docker")
+        script = " ".join((BEGIN_ENGINE.rstrip(), *arguments))
+        super().__init__(image, *privileged(), *networked, command=("sh", "-c", script))
+        self.put("/certs/server", _certificates_in(made / "server"))
+        self.client = _certificates_in(made / "client")
+        """What a job needs to talk to it, by name."""
+
+    def remove(self) -> None:
+        super().remove()
+        docker("network", "rm", self.network)
+
+
+def _certificates_in(place: Path) -> dict[str, bytes]:
+    return {name: (place / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")}

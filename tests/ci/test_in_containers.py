@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import threading
-import uuid
 from contextlib import closing
 
 import pytest
@@ -16,15 +15,13 @@ from sandbox.images import DEFAULT
 from sandbox.owner import Owner
 from sandbox.reaping import leftovers
 from tests.ci.contained import (
-    BEGIN_ENGINE,
     ENGINE,
     PACKAGES,
     ContainedJob,
-    Container,
+    Service,
     docker,
     of_the_red_repository,
     packages,
-    privileged,
     replies,
     wheel,
 )
@@ -32,7 +29,6 @@ from tests.ci.runner import ROOT
 from tests.e2e.harness import KEY, RED
 from tests.gitrepo import repository
 from tests.publishing.forge import bare_of
-from tests.sandbox.tls import certificates
 
 pytestmark = pytest.mark.docker
 
@@ -139,23 +135,11 @@ def test_two_jobs_with_the_socket_of_one_engine_work_beside_each_other(jobs, ima
 
 @pytest.fixture
 def service(images, tmp_path):
-    """An engine in a container beside the jobs, as `docker:dind` is, with a network and certificates."""
-    made = certificates(tmp_path / "certs")
-    network = docker("network", "create", "--label", "greenward.test=contained", f"greenward-{uuid.uuid4().hex[:12]}")
-    engine = Container(
-        images(ENGINE), *privileged(), "--network", network, "--network-alias", "docker",
-        command=("sh", "-c", BEGIN_ENGINE),
-    )  # fmt: skip
-    try:
-        server = made / "server"
-        engine.put("/certs/server", {name: (server / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")})
-        engine.start()
-        engine.client = {name: (made / "client" / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")}
-        engine.network = network
-        yield engine
-    finally:
-        engine.remove()
-        docker("network", "rm", network)
+    """An engine beside the jobs; it is made before them, and so removed after them."""
+    made = Service(images(ENGINE), tmp_path / "certs")
+    made.start()
+    yield made
+    made.remove()
 
 
 def loaded(engine, image):

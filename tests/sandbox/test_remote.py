@@ -175,6 +175,12 @@ def test_a_name_that_is_not_the_engines_is_told(made):
 
 
 @pytest.mark.docker
+def test_an_engine_in_the_clear_is_talked_to_as_such():
+    with Forwarder() as plain, closing(connect(through(plain.url))) as client:
+        assert client.version()
+
+
+@pytest.mark.docker
 def test_tls_on_one_side_alone_is_told(made):
     with Forwarder() as plain, pytest.raises(SandboxUnavailable) as caught:
         connect(through(plain.url, made / "client"))
