@@ -1,6 +1,7 @@
 """`--ci --out`: what a job leaves for the one that publishes, and what a forge sees of it."""
 
 import json
+from base64 import b64encode
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,8 +10,10 @@ from jsonschema import Draft202012Validator
 from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from agent.proposal import layout
-from tests.e2e.harness import KEY, LOCAL, RED, branch, greenward, mended_at_once, plan, variables, writes
+from tests.e2e.harness import KEY, LOCAL, RED, branch, greenward, mended_at_once, plan, subjects, variables, writes
 from tests.gitrepo import git, put
+
+ADDS = RED["sums.py"].replace("a - b", "a + b")
 
 
 def proposed(red, out, script=None, *arguments, **more):
@@ -122,6 +125,21 @@ def test_a_key_that_a_result_holds_leaves_with_nothing(red, tmp_path):
     assert (ran.code, manifest, list(out.iterdir())) == (1, None, [])
     assert "the result holds the key" in ran.err
     assert KEY not in ran.said
+
+
+def test_a_key_that_a_later_commit_takes_back_leaves_with_nothing_however_it_is_spelled(red, tmp_path):
+    out = tmp_path / "proposal"
+    spelled = b64encode(f"RUNAPI_KEY={KEY}".encode()).decode()
+    plants = say("A first try.", call("run_command", command=f"echo {spelled} > notes.txt"), call("run_tests"))
+    takes_back = say("", call("delete_file", path="notes.txt"), call("write_file", path="sums.py", content=ADDS))
+    runs = say("", call("run_tests"))
+    done = say("", call("finish", status="done"))
+    ran, manifest = proposed(red, out, Script(replies=(plan(), plants, takes_back, runs, done)), "--allow-unproven")
+
+    assert len(subjects(red, f"main..{branch(red)}")) == 2
+    assert "notes.txt" not in git(red, "ls-tree", "--name-only", branch(red))
+    assert (ran.code, manifest, list(out.iterdir())) == (1, None, [])
+    assert "the result holds the key" in ran.err
 
 
 def test_the_words_of_a_stranger_are_data(red, tmp_path):
