@@ -122,10 +122,12 @@ class Jobs:
         }
         inputs = {"job": "propose", "command": self.command, "request-file": str(self.room / "issue.txt")}
         before = state(place / "work")
-        script = _action() if self.kind == "github" else _gitlab("greenward-propose", self.command)
-        if self.kind == "gitlab":
-            script += f" --request-file {self.room / 'issue.txt'}"
-        self.evidence.proposed = self._run(place, script, environment | _inputs(inputs, self.kind))
+        if self.kind == "github":
+            script, variables = _action(inputs)
+        else:
+            script, variables = _gitlab("greenward-propose", self.command)
+            script += f" --request-file {inputs['request-file']}"
+        self.evidence.proposed = self._run(place, script, variables | environment)
         self.evidence.changed["propose"] = _differing(before, state(place / "work"), without="proposal/")
         self.evidence.out = place / "work" / "proposal"
 
@@ -135,11 +137,11 @@ class Jobs:
             subprocess.run(["cp", "-r", self.evidence.out, place / "work" / "proposal"], check=True)
         before = state(place / "work")
         environment = self._environment(place) | on(self.kind, forge)
-        script = _action() if self.kind == "github" else _gitlab("greenward-publish", self.command)
+        inputs = {"job": "publish", "token": TOKEN}
+        github = self.kind == "github"
+        script, variables = _action(inputs) if github else _gitlab("greenward-publish", self.command)
         seen = git(forge.remote, "for-each-ref")
-        self.evidence.published = self._run(
-            place, script, environment | _inputs({"job": "publish", "token": TOKEN}, self.kind)
-        )
+        self.evidence.published = self._run(place, script, variables | environment)
         self.evidence.refs = seen, git(forge.remote, "for-each-ref")
         self.evidence.changed["publish"] = _differing(before, state(place / "work"))
 
@@ -157,7 +159,8 @@ class Jobs:
         measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         found = clean(
             HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(self.room / "cache"),
-            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), GREENWARD=str(shim), **measured,
+            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), GREENWARD=str(shim),
+            PLACE=str(place), **measured,
         )  # fmt: skip
         if self.kind == "gitlab":
             return found | {"GITLAB_CI": "true", "CI": "true", "TF_BUILD": "True"}
@@ -235,33 +238,22 @@ def on(kind: str, forge: Forge) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _action() -> str:
-    """The step of the action that runs greenward."""
-    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
-    (script,) = [step["run"] for step in steps if step["id"] == _STEP]
-    return script
-
-
-def _inputs(given: Mapping[str, str], kind: str) -> dict[str, str]:
-    """What the action's step makes of its inputs."""
-    if kind != "github":
-        return {}
+def _action(given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The step of the action that runs greenward, and what it makes of the inputs."""
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     inputs = {name: each.get("default", "") for name, each in action["inputs"].items()} | dict(given)
-    (variables,) = [step["env"] for step in action["runs"]["steps"] if step["id"] == _STEP]
-    names = {name: re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", text) for name, text in variables.items()}
-    return {name: inputs[found[1]] for name, found in names.items() if found}
+    (step,) = [step for step in action["runs"]["steps"] if step["id"] == _STEP]
+    names = {name: re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", text) for name, text in step["env"].items()}
+    return step["run"], {name: inputs[found[1]] for name, found in names.items() if found}
 
 
-def _gitlab(job: str, command: str) -> str:
-    """The line of the component that runs greenward."""
-    _, jobs = yaml.safe_load_all((ROOT / "examples" / "ci" / "gitlab.yml").read_text())
-    line = (
-        jobs[job]["script"][-1]
-        .replace("/tmp/greenward/bin/greenward", '"$GREENWARD"')
-        .replace("$[[ inputs.max-cost ]]", "1")
-    )
-    return line.replace('"$GREENWARD" fix', f'"$GREENWARD" {command}')
+def _gitlab(job: str, command: str) -> tuple[str, dict[str, str]]:
+    """The line of GitLab's job that runs greenward, and the job's own variables."""
+    *_, jobs = yaml.safe_load_all((ROOT / "examples" / "ci" / "gitlab.yml").read_text())
+    line = jobs[job]["script"][-1].replace("$[[ inputs.max-cost ]]", "1").replace("/tmp/greenward", '"$PLACE"')
+    given = {name: each["value"] if isinstance(each, dict) else each for name, each in jobs[job]["variables"].items()}
+    variables = {name: str(each) for name, each in given.items() if not name.startswith("DOCKER_")}
+    return re.sub('(greenward"?) fix ', rf"\1 {command} ", line), variables
 
 
 def _differing(before: Mapping, after: Mapping, without: str = "\0") -> set[str]:
