@@ -14,6 +14,8 @@ from agent.testreport import TestReport
 from bench import costs, innerloop, jobs, journals, runs
 from bench.table import Figure, line
 
+pytestmark = pytest.mark.untraced
+
 
 def message(text, role="user"):
     return {"role": role, "content": text}
