@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from agent.session import Surroundings
     from agent.state import RunState
 
-__all__ = ["GitHubRunner", "Proposing", "proposing", "request_of"]
+__all__ = ["GitHubRunner", "Proposing", "check_links", "proposing", "request_of"]
 
 SUMMARY_BYTES = 900_000
 """GitHub takes one MiB of all summaries of a step."""
 
 
-def request_of(request: str, options: Flags) -> str:
+def request_of(request: str, options: Flags, repo: Path) -> str:
     """What is asked for: as it was typed, or from a file that somebody unknown wrote.
 
     Raises:
-        UsageProblem: there are both, or the file cannot be read.
+        UsageProblem: there are both, or the file cannot be read, or is a link that the repository at `repo` holds.
     """
     path = options["request_file"]
     if not isinstance(path, Path):
@@ -38,6 +38,7 @@ def request_of(request: str, options: Flags) -> str:
         raise UsageProblem("there are two requests", hint="give the request itself, or `--request-file`, and not both")
     from agent.proposal.request import LARGEST, as_data
 
+    check_links(path, repo)
     try:
         with path.open("rb") as file:
             return as_data(file.read(LARGEST + 1))
@@ -126,6 +127,7 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
     if isinstance(out, Path):
         from agent.proposal.writing import check_place
 
+        check_links(out, repo)
         check_place(out)
     made = Proposing(options, repo, out if isinstance(out, Path) else None)
     try:
@@ -133,6 +135,23 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
     except BaseException as error:
         made.failed(error)
         raise
+
+
+def check_links(path: Path, repo: Path) -> None:
+    """Raise `UsageProblem` if `path` leads through a link that the repository holds: anybody can have committed it."""
+    from agent.repository import find
+
+    try:
+        top = find(repo, os.environ).top
+    except UsageProblem:
+        return  # which is said where a repository is needed
+    given = path.absolute()
+    for each in (given, *given.parents):
+        if each.is_symlink() and each.parent.resolve().is_relative_to(top):
+            raise UsageProblem(
+                f"{each} is a link, and whoever committed it says where it leads",
+                hint="name a path outside of the repository, or one without links",
+            )
 
 
 def _check_origin(label: str) -> None:

@@ -106,6 +106,30 @@ def test_a_directory_that_holds_something_else_is_refused_before_anything_is_pai
     assert "hint:" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("options", "link", "to"),
+    [
+        (("--out", "proposal"), "proposal", "../elsewhere/empty"),
+        (("--out", "linked/proposal"), "linked", "../elsewhere"),
+        (("--out", "../p", "--request-file", "request.txt"), "request.txt", "/proc/self/environ"),
+        (("--out", "../p", "--request-file", "docs/secret"), "docs", "../elsewhere"),
+    ],
+)
+def test_a_link_that_the_repository_holds_leads_nowhere(red, tmp_path, options, link, to):
+    put(tmp_path / "elsewhere", {"secret": "of the host\n"})
+    (tmp_path / "elsewhere" / "empty").mkdir()
+    (red / link).symlink_to(to)
+    with ScriptedServer(mended_at_once()) as server:
+        ran = greenward("fix", ".", "--ci", *options, *LOCAL, environment=variables(server), cwd=red)
+        assert server.requests == []
+
+    assert ran.code == 2, ran.said
+    assert f"{link} is a link" in ran.err
+    assert "hint:" in ran.err
+    assert "of the host" not in ran.said
+    assert sorted(path.name for path in (tmp_path / "elsewhere").rglob("*")) == ["empty", "secret"]
+
+
 @pytest.mark.parametrize(("options", "words"), [((), "`--out DIR`"), (("--out", "o", "--approve"), "`--approve`")])
 def test_what_a_job_cannot_do_is_said(red, tmp_path, options, words):
     ran = greenward("fix", red, "--ci", *options, *LOCAL, environment=variables(), cwd=tmp_path)
