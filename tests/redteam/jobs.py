@@ -4,7 +4,6 @@ All that they leave, print and send is kept, for somebody to look through.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -153,14 +152,13 @@ class Jobs:
             (home / path).write_text(f"machine elsewhere.example login x password {CANARIES[path]}\n")
         for name in ("temp", "bin"):
             (place / name).mkdir()
-        shim = place / "bin" / "greenward"
-        shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m agent "$@"\n')
-        shim.chmod(0o755)
-        measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        for name, arguments in {"python": "", "greenward": " -P -m agent"}.items():
+            installed = place / "bin" / name
+            installed.write_text(f'#!/bin/sh\nexec {sys.executable}{arguments} "$@"\n')
+            installed.chmod(0o755)
         found = clean(
             HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(self.room / "cache"),
-            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), GREENWARD=str(shim),
-            PLACE=str(place), **measured,
+            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), PLACE=str(place),
         )  # fmt: skip
         if self.kind == "gitlab":
             return found | {"GITLAB_CI": "true", "CI": "true", "TF_BUILD": "True"}

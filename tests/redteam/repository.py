@@ -164,6 +164,25 @@ HOOKS = (
 THEN = {"core.fsmonitor": r"printf '\0/'", "filter.clean": "cat", "filter.smudge": "cat", "diff.textconv": 'cat "$1"'}
 
 
+SHADOWS = (
+    "agent/__init__",
+    "agent/__main__",
+    "sandbox/__init__",
+    "prompts/__init__",
+    "docker",
+    "git",
+    "httpx2",
+    "openai",
+    "typer",
+)
+"""Modules of greenward's, and those that it needs: here they are files of the repository."""
+SHADOW = """\
+from contextlib import suppress
+from pathlib import Path
+
+with suppress(OSError):
+    Path("../markers", "python." + __name__).write_text("imported")
+"""
 _MALLORY = ("-c", "user.name=Mallory\x1b[31m", "-c", "user.email=mallory@evil.example")
 _HASH = ("hash-object", "-w", "--stdin", "--no-filters")
 
@@ -173,7 +192,8 @@ def build(place: Path, project: str, ports: list[int]) -> Path:
     root = place / "origin"
     root.mkdir(parents=True)
     git(root, "init", "-q", "-b", "main")
-    plain = {**FILES, "conftest.py": HUNTER.read_text(), "hunt.json": f'{{"ports": {ports}}}\n'}
+    shadows = {f"{name}.py": SHADOW for name in SHADOWS}
+    plain = {**FILES, **shadows, "conftest.py": HUNTER.read_text(), "hunt.json": f'{{"ports": {ports}}}\n'}
     entries = [("100644", os.fsencode(name), text.encode()) for name, text in plain.items()]
     entries += [("100644", name, b"hostile\n") for name in NAMES]
     entries += [("120000", name, target) for name, target in LINKS.items()]

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -21,7 +22,7 @@ from tests.redteam.repository import CODE, HUNTER, ISSUE, check_out
 from tests.redteam.runners import acted_upon
 from tests.redteam.scripts import FORBIDDEN, OBEYED
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.untraced]
 SEARCH = Search(CANARIES)
 PLACES = (
     "model, request 0", "forge, head 0", "forge, bodies", "forge, requests", "remote, objects", "remote, refs",
@@ -180,9 +181,10 @@ def test_the_traps_are_live(honest, tmp_path):
     git(trapped.root, "-c", "commit.gpgSign=false", "commit", "-qm", "x", check=False)
     git(trapped.root, "checkout", "-q", "-b", "other", check=False)
     git(trapped.root, "push", "-q", str(honest.forge.remote), "other:greenward/trap", "--dry-run", check=False)
+    subprocess.run([sys.executable, "-m", "agent"], cwd=trapped.root, check=False)
     assert {
-        "core.fsmonitor", "diff.external", "diff.textconv", "filter.clean", "gpg.program", "hook.pre-commit",
-        "hook.post-commit", "hook.post-checkout", "hook.reference-transaction", "hook.pre-push",
+        "python.agent", "core.fsmonitor", "diff.external", "diff.textconv", "filter.clean", "gpg.program",
+        "hook.pre-commit", "hook.post-commit", "hook.post-checkout", "hook.reference-transaction", "hook.pre-push",
     } <= trapped.executed()  # fmt: skip
 
 

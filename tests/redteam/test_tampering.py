@@ -14,7 +14,7 @@ from tests.redteam.canaries import Search
 from tests.redteam.jobs import CANARIES, TOKEN, on
 from tests.redteam.tampering import TAMPERINGS
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.untraced]
 SEARCH = Search(CANARIES)
 
 
