@@ -82,9 +82,8 @@ def publish(
         if place is None:
             _write_patch(proposal, output)
             return
-        console.tell(
-            f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}"
-        )
+        many = f"{len(proposal.commits)} commit{'s' if len(proposal.commits) > 1 else ''}"
+        console.tell(f"checked: {many} on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
         published = _publish(proposal, quarantine, place, terms, comment)
     _say(published, as_json=as_json)
     if runner is not None:
