@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.cli.application import console
 from agent.cli.flags import Flags
+from agent.cli.links import check_links
 from agent.cli.wiring import exit_code_of, found_run, workspace_of
 from agent.errors import GreenwardError, UsageProblem
 from agent.text import one_line
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from agent.session import Surroundings
     from agent.state import RunState
 
-__all__ = ["GitHubRunner", "Proposing", "check_links", "proposing", "request_of"]
+__all__ = ["GitHubRunner", "Proposing", "proposing", "request_of"]
 
 SUMMARY_BYTES = 900_000
 """GitHub takes one MiB of all summaries of a step."""
@@ -139,23 +140,6 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
     except BaseException as error:
         made.failed(error)
         raise
-
-
-def check_links(path: Path, repo: Path) -> None:
-    """Raise `UsageProblem` if `path` leads through a link that the repository holds: anybody can have committed it."""
-    from agent.repository import find
-
-    try:
-        top = find(repo, os.environ).top
-    except UsageProblem:
-        return  # which is said where a repository is needed
-    given = path.absolute()
-    for each in (given, *given.parents):
-        if each.is_symlink() and each.parent.resolve().is_relative_to(top):
-            raise UsageProblem(
-                f"{each} is a link, and whoever committed it says where it leads",
-                hint="name a path outside of the repository, or one without links",
-            )
 
 
 def _check_origin(label: str) -> None:

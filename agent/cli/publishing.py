@@ -57,7 +57,7 @@ def publish(
 
     Example: greenward publish proposal --to github
     """
-    from agent.cli.proposing import check_links
+    from agent.cli.links import check_links
     from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
     from agent.publishing.places import TOKENS, Given
