@@ -57,6 +57,7 @@ def publish(
 
     Example: greenward publish proposal --to github
     """
+    from agent.cli.links import check_links
     from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
     from agent.publishing.places import TOKENS, Given
@@ -69,6 +70,8 @@ def publish(
     terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
     given = Given(remote=remote, project=project, target=target, api=api_url)
     place = None if to is To.PATCH else _place(to, given, token)
+    for path in filter(None, (directory, output)):
+        check_links(path, repo)
     artifact = read_artifact(directory)
     with quarantine_of(repo, environ) as quarantine:
         proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
