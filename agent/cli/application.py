@@ -26,6 +26,8 @@ __all__ = ["app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
+OVERHEARD = ("TF_BUILD", "TEAMCITY_VERSION")
+"""Variables of Azure's and TeamCity's runners, which take words in what is printed for commands."""
 
 
 class Interrupted(Exception):
@@ -88,6 +90,7 @@ def main() -> None:
 
     console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
     conceal(KEY_VARIABLES)
+    console.overheard = any(os.environ.get(name) for name in OVERHEARD)
     _tune()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)

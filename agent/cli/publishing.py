@@ -58,6 +58,7 @@ def publish(
 
     Example: greenward publish proposal --to github
     """
+    from agent.cli.links import check_links
     from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
     from agent.publishing.places import TOKENS, Given
@@ -70,6 +71,8 @@ def publish(
     terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
     given = Given(remote=remote, project=project, target=target, api=api_url)
     place = None if to is To.PATCH else _place(to, given, token)
+    for path in filter(None, (directory, output)):
+        check_links(path, repo)
     artifact = read_artifact(directory)
     with quarantine_of(repo, environ) as quarantine:
         proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
@@ -80,9 +83,8 @@ def publish(
         if place is None:
             _write_patch(proposal, output)
             return
-        console.tell(
-            f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}"
-        )
+        many = f"{len(proposal.commits)} commit{'s' if len(proposal.commits) > 1 else ''}"
+        console.tell(f"checked: {many} on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
         published = _publish(proposal, quarantine, place, terms, comment)
     _say(published, as_json=as_json)
     if runner is not None:

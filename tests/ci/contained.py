@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tarfile
-import tomllib
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,11 +70,9 @@ def privileged() -> list[str]:
 
 
 def packages() -> Setup:
-    """What greenward needs besides itself, in the versions of the lock."""
-    pins = re.findall(r"(?m)^[\w.-]+==[\w.+-]+", (ROOT / "requirements.lock").read_text())
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    files = {"pins.txt": "\n".join(pins).encode(), "wanted.txt": "\n".join(wanted).encode()}
-    return Setup(files=files, script="pip install --no-compile -c pins.txt -r wanted.txt")
+    """What greenward needs besides itself, as the action installs it."""
+    lock = (ROOT / "runtime.lock").read_bytes()
+    return Setup(files={"runtime.lock": lock}, script="pip install --no-compile --require-hashes -r runtime.lock")
 
 
 def of_the_red_repository() -> Setup:

@@ -18,6 +18,8 @@ OWN = "greenward-dev/greenward@"
 QUICKLY = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 """What the package needs is here already: only the package itself is installed, as the step says. By `0` pip takes it
 that nothing is to be isolated."""
+_INSTALLED: dict[str, Path] = {}
+"""What the action's step that installs has made, by what it says: it takes the same lock each time."""
 
 
 @dataclass
@@ -112,11 +114,17 @@ class GitHub:
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output),
                 "GITHUB_STEP_SUMMARY": str(context["temp"] / "summary.md"),
             }  # fmt: skip
+            place = context["temp"] / "greenward"
+            if step["id"] == "install" and step["run"] in _INSTALLED:
+                shutil.copytree(_INSTALLED[step["run"]], place, symlinks=True)
+                continue
             ran = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
                 cwd=context["work"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                 check=False,
             )  # fmt: skip
+            if step["id"] == "install" and not ran.returncode:
+                _INSTALLED[step["run"]] = place
             done.out += ran.stdout + ran.stderr
             lines = output.read_text().splitlines() if output.exists() else []
             inner["steps"][step["id"]] = dict(line.split("=", 1) for line in lines)

@@ -36,6 +36,8 @@ class Forge:
     remarks: list[dict] = field(default_factory=list)
     raw: bytes = b""
     """Every body that was sent."""
+    heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """The first line and the headers of every request, those of git included."""
     answer: tuple[int, object] | None = None
     """What the API answers to everything, if not what it should."""
 
@@ -147,6 +149,9 @@ def serving(forge: Forge):
             url = urlsplit(self.path)
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             forge.raw += data
+            forge.heads.append(
+                (f"{self.command} {self.path}", {name.lower(): text for name, text in self.headers.items()})
+            )
             if url.path.startswith("/git/"):
                 self._git(url, data)
                 return
