@@ -104,6 +104,9 @@ def replies(*, finishes: bool = False) -> str:
 class Container:
     """A container that runs until it is removed; nothing of the host is mounted but what `options` say."""
 
+    user = ""
+    """As whom scripts are run, if not as the image says."""
+
     def __init__(self, image: str, *options: str, command: Sequence[str] = ("sleep", "900")) -> None:
         self.id = docker("create", "--label", LABEL, *options, image, *command)
 
@@ -123,6 +126,7 @@ class Container:
     def run(self, script: str, *, cwd: str = "/", **variables: str) -> Job:
         """What comes of a script; GitLab's runner executes those of its jobs so."""
         given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        given += ["--user", self.user] if self.user else []
         command = ["docker", "exec", "--workdir", cwd, *given, self.id, "bash", "-eo", "pipefail", "-c", script]
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         return Job(code=ran.returncode, out=ran.stdout + ran.stderr)

@@ -32,8 +32,10 @@ from tests.publishing.forge import bare_of
 
 pytestmark = pytest.mark.docker
 
-A_KEY = {"RUNAPI_KEY": KEY}
+A_KEY = {"RUNAPI_KEY": KEY, "HOME": "/builds"}
 EXAMPLES = ROOT / "examples" / "ci"
+NOBODY = "54321:54321"
+"""A number that is no user's name, as some engines give it to jobs."""
 QUICKLY = {"PYTHONPATH": PACKAGES, "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1"}
 SOCKET = "/var/run/docker.sock:/var/run/docker.sock"
 
@@ -181,8 +183,11 @@ def test_a_job_with_an_engine_of_its_own_beside_it_runs_there_by_its_certificate
 
 def test_a_job_without_an_engine_says_so_and_alone_it_proves_nothing(jobs):
     job = jobs(script=replies(finishes=True))
-    installed = job.run(f"pip install --quiet {job.package} && ln -s /opt/greenward /tmp/greenward", **QUICKLY)
+    installed = job.run(
+        f"pip install --quiet {job.package}; ln -s /opt/greenward /tmp/greenward; chown -R {NOBODY} /builds", **QUICKLY
+    )
     assert installed.code == 0, installed.out
+    job.user = NOBODY
 
     lacking = job.greenward("fix --ci --out proposal --max-cost 1", **A_KEY)
     assert lacking.code == 4, lacking.out
@@ -200,4 +205,6 @@ def test_a_job_without_an_engine_says_so_and_alone_it_proves_nothing(jobs):
     assert "proof.json" not in told
     refused = job.greenward("publish proposal --to patch")
     assert (refused.code, "nothing is proven" in refused.out) == (9, True)
-    assert "it isolates nothing" in " ".join(job.greenward("doctor --offline --sandbox local").out.split())
+    assert "it isolates nothing" in " ".join(
+        job.greenward("doctor --offline --sandbox local", HOME="/builds").out.split()
+    )
