@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from agent.figures import dollars
+from agent.machines import executed
 from agent.proof import Proof, report_before
-from agent.proposal.executed import executed
 from agent.proposal.markdown import block, code
 from agent.publishing.checking import Proposal
 from agent.testreport import Status, TestCase, TestReport

@@ -369,7 +369,7 @@ def test_the_body_names_what_somebody_executes(root, tmp_path):
     propose(root, tmp_path / "out", Recipe(steps=({**MENDED, "Makefile": b"all:\n"},)))
     body = body_of(checked(root, tmp_path / "out"), branch="greenward/fix-0", attempt=1)
     assert "| `Makefile` | new; **executed by developers** |" in body
-    assert "**1 of these are executed outside of any sandbox" in body
+    assert "**1 of these are executed or obeyed outside of any sandbox" in body
     assert "$0.0123" in body
 
 
