@@ -2,13 +2,12 @@
 
 from typing import Any, Literal
 
-from agent.publishing.forges import Draft, Remark, Request, field, listed
+from agent.publishing.forges import Draft, Remark, Request, field
 from agent.publishing.http import Api
 from agent.redact import Secret
 
 __all__ = ["GitHub"]
 
-PAGE, PAGES = 100, 20
 _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
@@ -30,8 +29,8 @@ class GitHub:
     def requests(self, branch: str) -> tuple[Request, ...]:
         """See `Forge`; requests from forks have branches of the same name and are none of ours."""
         owner = self._project.partition("/")[0]
-        found = self._api.get(f"{self._path}/pulls", head=f"{owner}:{branch}", state="all", per_page=PAGE)
-        return tuple(_request(each) for each in listed(found) if self._is_own(each, branch))
+        found = self._api.pages(f"{self._path}/pulls", head=f"{owner}:{branch}", state="all")
+        return tuple(_request(each) for each in found if self._is_own(each, branch))
 
     def open(self, draft: Draft) -> Request:
         """See `Forge`."""
@@ -45,11 +44,7 @@ class GitHub:
 
     def remarks(self, number: int) -> tuple[Remark, ...]:
         """See `Forge`."""
-        found: list[Any] = []
-        for page in range(1, PAGES + 1):
-            found += (more := listed(self._api.get(f"{self._path}/issues/{number}/comments", per_page=PAGE, page=page)))
-            if len(more) < PAGE:
-                break
+        found = self._api.pages(f"{self._path}/issues/{number}/comments")
         return tuple(
             Remark(
                 number=int(field(each, "id")),

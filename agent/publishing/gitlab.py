@@ -3,13 +3,12 @@
 from typing import Any, Literal
 from urllib.parse import quote
 
-from agent.publishing.forges import Draft, Remark, Request, field, listed
+from agent.publishing.forges import Draft, Remark, Request, field
 from agent.publishing.http import Api
 from agent.redact import Secret
 
 __all__ = ["GitLab"]
 
-PAGE, PAGES = 100, 20
 _STATES: dict[str, Literal["open", "closed", "merged"]] = {"opened": "open", "locked": "open", "merged": "merged"}
 
 
@@ -23,8 +22,8 @@ class GitLab:
     def requests(self, branch: str) -> tuple[Request, ...]:
         """See `Forge`; requests from forks have branches of the same name and are none of ours."""
         path = f"{self._path}/merge_requests"
-        found = self._api.get(path, source_branch=branch, state="all", order_by="created_at", per_page=PAGE)
-        own = (each for each in listed(found) if field(each, "source_project_id") == field(each, "target_project_id"))
+        found = self._api.pages(path, source_branch=branch, state="all", order_by="created_at")
+        own = (each for each in found if field(each, "source_project_id") == field(each, "target_project_id"))
         return tuple(_request(each) for each in own if field(each, "source_branch") == branch)
 
     def open(self, draft: Draft) -> Request:
@@ -46,11 +45,7 @@ class GitLab:
     def remarks(self, number: int) -> tuple[Remark, ...]:
         """See `Forge`; those of the token's own user are trusted."""
         me = field(self._api.get("/user"), "id")
-        found: list[Any] = []
-        for page in range(1, PAGES + 1):
-            found += (more := listed(self._api.get(f"{self._path}/issues/{number}/notes", per_page=PAGE, page=page)))
-            if len(more) < PAGE:
-                break
+        found = self._api.pages(f"{self._path}/issues/{number}/notes")
         return tuple(
             Remark(
                 number=int(field(each, "id")),

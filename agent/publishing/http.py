@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx2
 
 from agent.errors import ForgeProblem, UsageProblem
+from agent.publishing.forges import listed
 from agent.publishing.places import is_loopback
 from agent.text import one_line
 
 __all__ = ["Api"]
 
 MOST_BYTES = 8 * 1024 * 1024
+"""Of one answer, and of all pages of a list."""
+PAGE, PAGES = 100, 20
+"""Entries that are asked for at once, and how often for one list."""
 SECONDS = 30.0
 _WORDS = {
     401: "the token is not taken: is it set, and still valid?",
@@ -21,6 +27,15 @@ _WORDS = {
     422: "the forge does not take what it was sent; are drafts allowed in this project?",
     429: "wait a while, then run the job again",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    value: Any
+    size: int
+    """Bytes."""
+    following: Mapping[str, str]
+    """What to ask for the next page of a list with; empty: there is none."""
 
 
 class Api:
@@ -47,7 +62,31 @@ class Api:
 
     def get(self, path: str, **query: str | int) -> Any:
         """What is at `path`."""
-        return self._send("GET", path, query=query)
+        return self._send("GET", path, query=query).value
+
+    def pages(self, path: str, **query: str | int) -> list[Any]:
+        """The whole list at `path`, page after page as the forge says where the next one is.
+
+        Of an address that it names only the query is taken, so that nothing is ever asked of another host.
+
+        Raises:
+            ForgeProblem: it is no list, it is too long, or as in `send`.
+        """
+        found: list[Any] = []
+        size, asked = 0, {**query, "per_page": PAGE}
+        for _ in range(PAGES):
+            answer = self._send("GET", path, query=asked)
+            found += listed(answer.value)
+            size += answer.size
+            if not answer.following:
+                return found
+            if size > MOST_BYTES:
+                break
+            asked |= answer.following
+        raise ForgeProblem(
+            f"GET {path}: the list is longer than {PAGES} pages or {MOST_BYTES} bytes",
+            hint="name another issue or request, or close old ones",
+        )
 
     def send(self, method: str, path: str, body: Mapping[str, object]) -> Any:
         """What comes of sending `body`.
@@ -55,7 +94,7 @@ class Api:
         Raises:
             ForgeProblem: the API cannot be reached, or says no.
         """
-        return self._send(method, path, body=body)
+        return self._send(method, path, body=body).value
 
     def _send(
         self,
@@ -64,7 +103,7 @@ class Api:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> Any:
+    ) -> _Answer:
         try:
             asked = self._client.build_request(method, self._address + path, params=query or None, json=body)
             answer = self._client.send(asked, stream=True)
@@ -81,7 +120,7 @@ class Api:
                 hint=_WORDS.get(answer.status_code, "run the job again later"),
             )
         try:
-            return json.loads(text)
+            return _Answer(value=json.loads(text), size=len(text), following=_following(answer))
         except (ValueError, RecursionError):
             raise ForgeProblem(f"{method} {path}: the answer is no JSON", hint="check `--api-url`") from None
 
@@ -93,6 +132,14 @@ class Api:
                 raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes", request=answer.request)
             parts.append(part)
         return b"".join(parts)
+
+
+def _following(answer: httpx2.Response) -> dict[str, str]:
+    """The query of the next page: from a Link, or its number as GitLab gives it too; empty if there is none."""
+    if address := answer.links.get("next", {}).get("url", ""):
+        return dict(parse_qsl(address.partition("?")[2].partition("#")[0]))
+    number = str(answer.headers.get("X-Next-Page", "")).strip()
+    return {"page": number} if number.isdecimal() else {}
 
 
 def _message(text: bytes) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from agent.errors import PublishingStopped
 from agent.publishing.body import Marker, body_of, marker_in, title_of
 from agent.publishing.checking import Proposal, is_ours
-from agent.publishing.forges import Draft, Forge, Request
+from agent.publishing.forges import Draft, Forge, Remark, Request
 from agent.publishing.pushing import Pusher, branch_of
 from agent.publishing.quarantine import Quarantine
 
@@ -82,6 +82,7 @@ def publish_request(
     requests = forge.requests(branch)
     known = next((each for each in requests if each.state == "open" and each.target == target), None)
     attempt = _attempt(proposal, requests, known, terms)
+    remarks = () if remark_on is None else forge.remarks(remark_on)  # before anything is sent: it may not be there
     seen = pusher.look(proposal)
     pusher.check_tip(proposal, seen)
     body = body_of(proposal, branch=branch, attempt=attempt)
@@ -89,7 +90,7 @@ def publish_request(
     pusher.push(proposal, seen)
     request = forge.update(known, draft) if known else forge.open(draft)
     if remark_on is not None:
-        _remark(forge, remark_on, request, body)
+        _remark(forge, remark_on, remarks, request, body)
     return Published(branch=branch, commit=proposal.commit, attempt=attempt, url=request.url, opened=known is None)
 
 
@@ -122,12 +123,12 @@ def _counted(last: int, *, same: bool, terms: Terms) -> int:
     return last + 1
 
 
-def _remark(forge: Forge, number: int, request: Request, body: str) -> None:
-    """Say what the request says in the one comment on `number` that is ours, or in a new one."""
+def _remark(forge: Forge, number: int, remarks: tuple[Remark, ...], request: Request, body: str) -> None:
+    """Say what the request says in the one of the `remarks` on `number` that is ours, or in a new one."""
     marker = marker_in(body)
     found = (
         each
-        for each in forge.remarks(number)
+        for each in remarks
         if each.trusted and (other := marker_in(each.body)) and marker and other.key == marker.key
     )
     first, _, rest = body.partition("\n")

@@ -38,6 +38,8 @@ class Forge:
     """Every body that was sent."""
     answer: tuple[int, object] | None = None
     """What the API answers to everything, if not what it should."""
+    page: int = 100
+    """Entries of a list that are given at once, however many are asked for."""
 
     @property
     def written(self) -> list[str]:
@@ -61,6 +63,16 @@ class Forge:
         if path == "/api/v4/user":
             return 200, {"id": 7}
         return self._gitlab(method, path.removeprefix("/api/v4/projects/42"), query, body)
+
+    def one_page(self, path, query, answer, headers):
+        """A page of a list; GitHub says by a Link where the next is, GitLab by its number too. The host is not ours."""
+        number, size = int(query.get("page", 1)), min(self.page, int(query.get("per_page", 20)))
+        if len(answer) > number * size and path.startswith("/api/v3/"):
+            address = f"https://elsewhere.example{path}?per_page={size}&page={number + 1}"
+            headers = [*headers, ("Link", f'<{address}>; rel="next", <{address}>; rel="last"')]
+        elif len(answer) > number * size:
+            headers = [*headers, ("X-Next-Page", str(number + 1))]
+        return answer[(number - 1) * size : number * size], headers
 
     def _github(self, method, path, query, body):
         match method, path.split("/")[1:]:
@@ -153,7 +165,10 @@ def serving(forge: Forge):
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             body = json.loads(data) if data else {}
             status, answer = forge.respond(self.command, unquote(url.path), query, self.headers, body)
-            self._send(status, json.dumps(answer).encode(), [("Content-Type", "application/json")])
+            headers = [("Content-Type", "application/json")]
+            if isinstance(answer, list):
+                answer, headers = forge.one_page(url.path, query, answer, headers)
+            self._send(status, json.dumps(answer).encode(), headers)
 
         do_GET = do_POST = do_PATCH = do_PUT = _any  # noqa: N815 - the names are of http.server
 

@@ -15,7 +15,7 @@ from agent.proof import Tested
 from agent.proposal import layout
 from agent.proposal.layout import digest_of_failures
 from agent.publishing.body import Marker, body_of, marker_in, title_of
-from agent.publishing.http import Api
+from agent.publishing.http import PAGES, Api
 from agent.publishing.places import Given, place_of
 from agent.redact import Secret
 from agent.testreport import Status
@@ -247,6 +247,27 @@ def test_an_issue_is_told_once_and_only_in_a_comment_of_our_own(publish, forge):
     assert theirs["body"] == forged
     assert publish.made[1] in ours["body"]
     assert f"https://forge.example/{PROJECT}/pull/1" in ours["body"]
+
+
+@pytest.mark.parametrize("to", ["github", "gitlab"])
+def test_a_comment_of_our_own_is_found_behind_many_others_and_only_at_the_forge(publish, forge, to):
+    forge.page = 2
+    forge.remarks += [{"id": n, "user": {"type": "User"}, "author": {"id": 1}, "body": f"{n}"} for n in range(1, 6)]
+    for number in range(2):
+        ran = publish(another(number), "--comment", "7", to=to)
+        assert ran.code == 0, ran.said
+    assert len(forge.remarks) == 6
+    assert publish.made[1] in forge.remarks[-1]["body"]
+
+
+def test_a_list_without_end_is_given_up_before_anything_is_sent(publish, forge):
+    forge.page = 1
+    forge.remarks += [{"id": n, "user": {"type": "User"}, "body": "x"} for n in range(PAGES + 1)]
+    ran = publish(None, "--comment", "7")
+    assert ran.code == 11
+    assert "longer than 20 pages" in ran.err
+    assert forge.written == []
+    assert not [name for name in forge.branches() if "greenward" in name]
 
 
 def test_an_issue_on_gitlab_is_told_once(publish, forge):
