@@ -143,10 +143,13 @@ def _publish(
 def _forge(place: "Place") -> "Forge | None":
     from agent.publishing.github import GitHub
     from agent.publishing.gitlab import GitLab
+    from agent.publishing.patience import Patience
+    from agent.text import sanitise
 
     if place.kind == "branch" or place.token is None:
         return None
-    return (GitHub if place.kind == "github" else GitLab)(place.api, place.project, place.token)
+    patience = Patience(tell=lambda words: console.tell(sanitise(words)))
+    return (GitHub if place.kind == "github" else GitLab)(place.api, place.project, place.token, patience)
 
 
 def _write_patch(proposal: "Proposal", output: Path | None) -> None:

@@ -1,11 +1,12 @@
 """What is asked of a forge, whichever it is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from agent.errors import ForgeProblem
 
-__all__ = ["Draft", "Forge", "Remark", "Request", "field", "listed"]
+__all__ = ["Draft", "Forge", "Remark", "Request", "field", "listed", "said", "standing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,17 @@ class Forge(Protocol):
     def close(self) -> None:
         """End the connections; the object cannot be used afterwards."""
         ...
+
+
+def standing(requests: Iterable[Request], target: str) -> Request | None:
+    """The open one of `requests` that is to be merged into `target`."""
+    return next((each for each in requests if each.state == "open" and each.target == target), None)
+
+
+def said(remarks: Iterable[Remark], body: str) -> Remark | None:
+    """The one of `remarks` that can be trusted and begins as `body` does."""
+    first = body.partition("\n")[0]
+    return next((each for each in remarks if each.trusted and each.body.partition("\n")[0].rstrip() == first), None)
 
 
 def field(answer: Any, *names: str) -> Any:

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from agent.publishing.forges import Draft, Remark, Request, field
+from agent.publishing.forges import Draft, Remark, Request, field, said, standing
 from agent.publishing.http import Api
+from agent.publishing.patience import Patience
 from agent.redact import Secret
 
 __all__ = ["GitHub"]
@@ -14,7 +15,7 @@ _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 class GitHub:
     """One repository on GitHub, or on a server of one's own."""
 
-    def __init__(self, api: str, project: str, token: Secret) -> None:
+    def __init__(self, api: str, project: str, token: Secret, patience: Patience) -> None:
         self._api = Api(
             api,
             {
@@ -22,6 +23,7 @@ class GitHub:
                 "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": "2022-11-28",
             },
+            patience,
         )
         self._project = project
         self._path = f"/repos/{project}"
@@ -35,7 +37,12 @@ class GitHub:
     def open(self, draft: Draft) -> Request:
         """See `Forge`."""
         body = {"title": draft.title, "head": draft.branch, "base": draft.target, "body": draft.body, "draft": True}
-        return _request(self._api.send("POST", f"{self._path}/pulls", body))
+        return self._api.create(
+            f"{self._path}/pulls",
+            body,
+            read=_request,
+            there=lambda: standing(self.requests(draft.branch), draft.target),
+        )
 
     def update(self, request: Request, draft: Draft) -> Request:
         """See `Forge`."""
@@ -45,19 +52,13 @@ class GitHub:
     def remarks(self, number: int) -> tuple[Remark, ...]:
         """See `Forge`."""
         found = self._api.pages(f"{self._path}/issues/{number}/comments")
-        return tuple(
-            Remark(
-                number=int(field(each, "id")),
-                body=str(field(each, "body") or ""),
-                trusted=field(each, "user", "type") == "Bot" or each.get("author_association") in _MEMBERS,
-            )
-            for each in found
-        )
+        return tuple(map(_remark, found))
 
     def remark(self, number: int, body: str, old: Remark | None) -> None:
         """See `Forge`."""
         if old is None:
-            self._api.send("POST", f"{self._path}/issues/{number}/comments", {"body": body})
+            path = f"{self._path}/issues/{number}/comments"
+            self._api.create(path, {"body": body}, read=_remark, there=lambda: said(self.remarks(number), body))
         else:
             self._api.send("PATCH", f"{self._path}/issues/comments/{old.number}", {"body": body})
 
@@ -69,6 +70,14 @@ class GitHub:
         head = field(answer, "head")
         name = (head.get("repo") or {}).get("full_name", "") if isinstance(head, dict) else ""
         return str(name).casefold() == self._project.casefold() and field(head, "ref") == branch
+
+
+def _remark(answer: Any) -> Remark:
+    return Remark(
+        number=int(field(answer, "id")),
+        body=str(field(answer, "body") or ""),
+        trusted=field(answer, "user", "type") == "Bot" or answer.get("author_association") in _MEMBERS,
+    )
 
 
 def _request(answer: Any) -> Request:

@@ -3,8 +3,9 @@
 from typing import Any, Literal
 from urllib.parse import quote
 
-from agent.publishing.forges import Draft, Remark, Request, field
+from agent.publishing.forges import Draft, Remark, Request, field, said, standing
 from agent.publishing.http import Api
+from agent.publishing.patience import Patience
 from agent.redact import Secret
 
 __all__ = ["GitLab"]
@@ -15,8 +16,8 @@ _STATES: dict[str, Literal["open", "closed", "merged"]] = {"opened": "open", "lo
 class GitLab:
     """One project on GitLab. The token is one of a project, a group or a person; a job's own opens no request."""
 
-    def __init__(self, api: str, project: str, token: Secret) -> None:
-        self._api = Api(api, {"PRIVATE-TOKEN": token.reveal(), "Accept": "application/json"})
+    def __init__(self, api: str, project: str, token: Secret, patience: Patience) -> None:
+        self._api = Api(api, {"PRIVATE-TOKEN": token.reveal(), "Accept": "application/json"}, patience)
         self._path = f"/projects/{quote(project, safe='')}"
 
     def requests(self, branch: str) -> tuple[Request, ...]:
@@ -35,7 +36,8 @@ class GitLab:
             "target_branch": draft.target,
             "remove_source_branch": True,
         }
-        return _request(self._api.send("POST", f"{self._path}/merge_requests", body))
+        path, there = f"{self._path}/merge_requests", lambda: standing(self.requests(draft.branch), draft.target)
+        return self._api.create(path, body, read=_request, there=there)
 
     def update(self, request: Request, draft: Draft) -> Request:
         """See `Forge`."""
@@ -46,26 +48,32 @@ class GitLab:
         """See `Forge`; those of the token's own user are trusted."""
         me = field(self._api.get("/user"), "id")
         found = self._api.pages(f"{self._path}/issues/{number}/notes")
-        return tuple(
-            Remark(
-                number=int(field(each, "id")),
-                body=str(field(each, "body") or ""),
-                trusted=field(each, "author", "id") == me,
-            )
-            for each in found
-        )
+        return tuple(_remark(each, me) for each in found)
 
     def remark(self, number: int, body: str, old: Remark | None) -> None:
         """See `Forge`; the number is that of an issue."""
         path = f"{self._path}/issues/{number}/notes"
         if old is None:
-            self._api.send("POST", path, {"body": body})
+            self._api.create(
+                path,
+                {"body": body},
+                read=lambda answer: _remark(answer, None),
+                there=lambda: said(self.remarks(number), body),
+            )
         else:
             self._api.send("PUT", f"{path}/{old.number}", {"body": body})
 
     def close(self) -> None:
         """See `Forge`."""
         self._api.close()
+
+
+def _remark(answer: Any, me: object) -> Remark:
+    return Remark(
+        number=int(field(answer, "id")),
+        body=str(field(answer, "body") or ""),
+        trusted=field(answer, "author", "id") == me,
+    )
 
 
 def _request(answer: Any) -> Request:

@@ -1,31 +1,36 @@
-"""The forge's API over HTTP: JSON in and out, bounded in time and size, to the one host that was named."""
+"""The forge's API over HTTP: JSON in and out, bounded in time and size, to the one host that was named.
+
+What may be asked twice is asked again a few times; what makes something is, too, once it is known to have made nothing.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import httpx2
 
 from agent.errors import ForgeProblem, UsageProblem
 from agent.publishing.forges import listed
+from agent.publishing.patience import Patience, Trouble, trouble_of
 from agent.publishing.places import is_loopback
 from agent.text import one_line
 
 __all__ = ["Api"]
 
+T = TypeVar("T")
 MOST_BYTES = 8 * 1024 * 1024
 """Of one answer, and of all pages of a list."""
 PAGE, PAGES = 100, 20
 """Entries that are asked for at once, and how often for one list."""
 SECONDS = 30.0
+LATER = "run the job again later"
 _WORDS = {
     401: "the token is not taken: is it set, and still valid?",
     403: "the token may not do this: see docs/publishing.md for the permissions that it needs",
     404: "check the project's name, and that the token may see it",
     422: "the forge does not take what it was sent; are drafts allowed in this project?",
-    429: "wait a while, then run the job again",
 }
 
 
@@ -36,14 +41,17 @@ class _Answer:
     """Bytes."""
     following: Mapping[str, str]
     """What to ask for the next page of a list with; empty: there is none."""
+    made: Any = None
+    """What was found to have been made already, in the place of an answer."""
 
 
 class Api:
     """One API. No redirect is followed, so that headers reach nobody else."""
 
-    def __init__(self, address: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str], patience: Patience) -> None:
         """Raises `UsageProblem` where a proxy or certificate variable of the operator's cannot be used."""
         self._address = address
+        self._patience = patience
         try:
             self._client = httpx2.Client(
                 headers={"User-Agent": "greenward", "Accept-Encoding": "identity", **headers},
@@ -89,12 +97,22 @@ class Api:
         )
 
     def send(self, method: str, path: str, body: Mapping[str, object]) -> Any:
-        """What comes of sending `body`.
+        """What comes of sending `body`, by a method that comes to the same however often it is sent.
 
         Raises:
             ForgeProblem: the API cannot be reached, or says no.
         """
         return self._send(method, path, body=body).value
+
+    def create(
+        self, path: str, body: Mapping[str, object], *, read: Callable[[Any], T], there: Callable[[], T | None]
+    ) -> T:
+        """What is made of `body`, once; `read` reads the answer.
+
+        Where it is not known whether it was made, `there` looks before another attempt. Raises as `send` does.
+        """
+        answer = self._send("POST", path, body=body, there=there)
+        return read(answer.value) if answer.made is None else answer.made
 
     def _send(
         self,
@@ -103,7 +121,23 @@ class Api:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, object] | None = None,
+        there: Callable[[], object] | None = None,
     ) -> _Answer:
+        tried, unknown = 0, False
+        while True:
+            came = self._once(method, path, query, body)
+            if isinstance(came, _Answer):
+                return came
+            tried, unknown = tried + 1, unknown or came.unknown
+            again = self._patience.wait(came, tried)
+            if unknown and there is not None and (made := there()) is not None:
+                return _Answer(value=None, size=0, following={}, made=made)
+            if not again:
+                raise came.problem
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, object] | None
+    ) -> _Answer | Trouble:
         try:
             asked = self._client.build_request(method, self._address + path, params=query or None, json=body)
             answer = self._client.send(asked, stream=True)
@@ -112,24 +146,34 @@ class Api:
             finally:
                 answer.close()
         except (httpx2.HTTPError, httpx2.StreamError, UnicodeError) as error:
-            said = one_line(str(error)) or type(error).__name__
-            raise ForgeProblem(f"{self._address} cannot be reached: {said}", hint="run the job again later") from None
+            return self._unanswered(error)
         if not 200 <= answer.status_code < 300:
-            raise ForgeProblem(
+            problem = ForgeProblem(
                 f"{method} {path} came to {answer.status_code}: {_message(text)}",
-                hint=_WORDS.get(answer.status_code, "run the job again later"),
+                hint=_WORDS.get(answer.status_code, LATER),
             )
+            return trouble_of(problem, answer.status_code, answer.headers, text, now=self._patience.now())
         try:
             return _Answer(value=json.loads(text), size=len(text), following=_following(answer))
         except (ValueError, RecursionError):
             raise ForgeProblem(f"{method} {path}: the answer is no JSON", hint="check `--api-url`") from None
+
+    def _unanswered(self, error: Exception) -> Trouble:
+        said = one_line(str(error)) or type(error).__name__
+        problem = ForgeProblem(f"{self._address} cannot be reached: {said}", hint=LATER)
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+            return Trouble(problem=problem, again="CERTIFICATE" not in said.upper())
+        lost = isinstance(error, httpx2.NetworkError | httpx2.TimeoutException | httpx2.RemoteProtocolError)
+        return Trouble(problem=problem, again=lost, unknown=lost)
 
     def _read(self, answer: httpx2.Response) -> bytes:
         parts, size = [], 0
         for part in answer.iter_bytes():
             size += len(part)
             if size > MOST_BYTES:
-                raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes", request=answer.request)
+                raise ForgeProblem(
+                    f"{self._address}: an answer is larger than {MOST_BYTES} bytes", hint="check `--api-url`"
+                )
             parts.append(part)
         return b"".join(parts)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from agent.errors import PublishingStopped
 from agent.publishing.body import Marker, body_of, marker_in, title_of
 from agent.publishing.checking import Proposal, is_ours
-from agent.publishing.forges import Draft, Forge, Remark, Request
+from agent.publishing.forges import Draft, Forge, Remark, Request, standing
 from agent.publishing.pushing import Pusher, branch_of
 from agent.publishing.quarantine import Quarantine
 
@@ -80,7 +80,7 @@ def publish_request(
     """
     branch = branch_of(proposal)
     requests = forge.requests(branch)
-    known = next((each for each in requests if each.state == "open" and each.target == target), None)
+    known = standing(requests, target)
     attempt = _attempt(proposal, requests, known, terms)
     remarks = () if remark_on is None else forge.remarks(remark_on)  # before anything is sent: it may not be there
     seen = pusher.look(proposal)

@@ -24,6 +24,19 @@ class Asked:
     body: dict
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hiccup:
+    """What happens once to a request of that method, in the place of an answer."""
+
+    method: str
+    status: int = 0
+    """0: the connection ends."""
+    headers: tuple[tuple[str, str], ...] = ()
+    answer: object = field(default_factory=dict)
+    acts: bool = False
+    """Whether what was asked for is done all the same."""
+
+
 @dataclass
 class Forge:
     """What the server holds, for one project and its bare repository `remote`, at `url`."""
@@ -38,6 +51,7 @@ class Forge:
     """Every body that was sent."""
     answer: tuple[int, object] | None = None
     """What the API answers to everything, if not what it should."""
+    hiccups: list[Hiccup] = field(default_factory=list)
     page: int = 100
     """Entries of a list that are given at once, however many are asked for."""
 
@@ -49,6 +63,11 @@ class Forge:
     def branches(self) -> dict[str, str]:
         lines = git(self.remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
         return dict(line.split(" ") for line in lines)
+
+    def hiccup(self, method: str) -> Hiccup | None:
+        if self.hiccups and self.hiccups[0].method == method:
+            return self.hiccups.pop(0)
+        return None
 
     def respond(self, method: str, path: str, query: dict, headers, body: dict) -> tuple[int, object]:
         self.asked.append(Asked(method=method, path=path, body=body))
@@ -85,6 +104,12 @@ class Forge:
             case "POST", ["pulls"]:
                 if f"refs/heads/{body['head']}" not in self.branches():
                     return 422, {"message": "Validation Failed", "errors": [{"field": "head"}]}
+                if any(
+                    (each["head"]["ref"], each["head"]["repo"]["full_name"], each["state"])
+                    == (body["head"], PROJECT, "open")
+                    for each in self.requests
+                ):
+                    return 422, {"message": "A pull request already exists"}
                 made = {
                     "number": len(self.requests) + 1,
                     "html_url": f"https://forge.example/{PROJECT}/pull/{len(self.requests) + 1}",
@@ -116,6 +141,12 @@ class Forge:
                     each for each in reversed(self.requests) if each["source_branch"] == query["source_branch"]
                 ]
             case "POST", ["merge_requests"]:
+                if any(
+                    (each["source_branch"], each["source_project_id"], each["state"])
+                    == (body["source_branch"], 42, "opened")
+                    for each in self.requests
+                ):
+                    return 409, {"message": ["Another open merge request already exists for this source branch"]}
                 number = len(self.requests) + 1
                 made = {
                     **body,
@@ -164,8 +195,17 @@ def serving(forge: Forge):
                 return
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             body = json.loads(data) if data else {}
-            status, answer = forge.respond(self.command, unquote(url.path), query, self.headers, body)
+            hiccup = forge.hiccup(self.command)
             headers = [("Content-Type", "application/json")]
+            if hiccup is None or hiccup.acts:
+                status, answer = forge.respond(self.command, unquote(url.path), query, self.headers, body)
+            else:
+                forge.asked.append(Asked(method=self.command, path=url.path, body=body))
+            if hiccup is not None:
+                status, answer, headers = hiccup.status, hiccup.answer, [*headers, *hiccup.headers]
+            if not status:
+                self.close_connection = True
+                return
             if isinstance(answer, list):
                 answer, headers = forge.one_page(url.path, query, answer, headers)
             self._send(status, json.dumps(answer).encode(), headers)
