@@ -15,7 +15,7 @@ from agent.cli.flags import Where
 if TYPE_CHECKING:
     from agent.cli.proposing import GitHubRunner
     from agent.publishing.checking import Proposal
-    from agent.publishing.forges import Forge
+    from agent.publishing.forges import Forge, Thread
     from agent.publishing.places import Given, Place
     from agent.publishing.publish import Published, Terms
     from agent.publishing.quarantine import Quarantine
@@ -43,7 +43,9 @@ def publish(
     api_url: Annotated[str, typer.Option(metavar="URL", help="The address of the forge's API.")] = "",
     token_variable: Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the token.")] = "",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where `--to patch` writes.")] = None,
-    comment: Annotated[int | None, typer.Option(metavar="N", min=1, help="Tell it in one comment there, too.")] = None,
+    comment: Annotated[
+        str, typer.Option(metavar="N", help="Tell it in one comment there, too; `!N` is a request.")
+    ] = "",
     allow_path: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Paths that may change all the same.")
     ] = None,
@@ -59,6 +61,7 @@ def publish(
     """
     from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
+    from agent.publishing.forges import thread_of
     from agent.publishing.places import TOKENS, Given
     from agent.publishing.publish import Terms, check_base
     from agent.publishing.quarantine import quarantine_of
@@ -69,6 +72,7 @@ def publish(
     terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
     given = Given(remote=remote, project=project, target=target, api=api_url)
     place = None if to is To.PATCH else _place(to, given, token)
+    thread = thread_of(comment) if comment else None
     artifact = read_artifact(directory)
     with quarantine_of(repo, environ) as quarantine:
         proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
@@ -82,7 +86,7 @@ def publish(
         console.tell(
             f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}"
         )
-        published = _publish(proposal, quarantine, place, terms, comment)
+        published = _publish(proposal, quarantine, place, terms, thread)
     _say(published, as_json=as_json)
     if runner is not None:
         about = {name: str(value) for name, value in asdict(published).items()}
@@ -128,7 +132,7 @@ def _publish(
     quarantine: "Quarantine",
     place: "Place",
     terms: "Terms",
-    comment: int | None,
+    comment: "Thread | None",
 ) -> "Published":
     from agent.publishing.publish import publish_branch, publish_request
     from agent.publishing.pushing import Pusher

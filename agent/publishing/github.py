@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from agent.publishing.forges import Draft, Remark, Request, field, said, standing
+from agent.publishing.forges import Draft, Remark, Request, Thread, field, said, standing
 from agent.publishing.http import Api
 from agent.publishing.patience import Patience
 from agent.redact import Secret
@@ -49,16 +49,16 @@ class GitHub:
         path = f"{self._path}/pulls/{request.number}"
         return _request(self._api.send("PATCH", path, {"body": draft.body}))
 
-    def remarks(self, number: int) -> tuple[Remark, ...]:
+    def remarks(self, thread: Thread) -> tuple[Remark, ...]:
         """See `Forge`."""
-        found = self._api.pages(f"{self._path}/issues/{number}/comments")
+        found = self._api.pages(f"{self._path}/issues/{thread.number}/comments")
         return tuple(map(_remark, found))
 
-    def remark(self, number: int, body: str, old: Remark | None) -> None:
+    def remark(self, thread: Thread, body: str, old: Remark | None) -> None:
         """See `Forge`."""
         if old is None:
-            path = f"{self._path}/issues/{number}/comments"
-            self._api.create(path, {"body": body}, read=_remark, there=lambda: said(self.remarks(number), body))
+            path = f"{self._path}/issues/{thread.number}/comments"
+            self._api.create(path, {"body": body}, read=_remark, there=lambda: said(self.remarks(thread), body))
         else:
             self._api.send("PATCH", f"{self._path}/issues/comments/{old.number}", {"body": body})
 

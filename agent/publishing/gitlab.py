@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from urllib.parse import quote
 
-from agent.publishing.forges import Draft, Remark, Request, field, said, standing
+from agent.publishing.forges import Draft, Remark, Request, Thread, field, said, standing
 from agent.publishing.http import Api
 from agent.publishing.patience import Patience
 from agent.redact import Secret
@@ -44,21 +44,21 @@ class GitLab:
         path = f"{self._path}/merge_requests/{request.number}"
         return _request(self._api.send("PUT", path, {"description": draft.body}))
 
-    def remarks(self, number: int) -> tuple[Remark, ...]:
+    def remarks(self, thread: Thread) -> tuple[Remark, ...]:
         """See `Forge`; those of the token's own user are trusted."""
         me = field(self._api.get("/user"), "id")
-        found = self._api.pages(f"{self._path}/issues/{number}/notes")
+        found = self._api.pages(self._notes(thread))
         return tuple(_remark(each, me) for each in found)
 
-    def remark(self, number: int, body: str, old: Remark | None) -> None:
-        """See `Forge`; the number is that of an issue."""
-        path = f"{self._path}/issues/{number}/notes"
+    def remark(self, thread: Thread, body: str, old: Remark | None) -> None:
+        """See `Forge`."""
+        path = self._notes(thread)
         if old is None:
             self._api.create(
                 path,
                 {"body": body},
                 read=lambda answer: _remark(answer, None),
-                there=lambda: said(self.remarks(number), body),
+                there=lambda: said(self.remarks(thread), body),
             )
         else:
             self._api.send("PUT", f"{path}/{old.number}", {"body": body})
@@ -66,6 +66,9 @@ class GitLab:
     def close(self) -> None:
         """See `Forge`."""
         self._api.close()
+
+    def _notes(self, thread: Thread) -> str:
+        return f"{self._path}/{'merge_requests' if thread.on_request else 'issues'}/{thread.number}/notes"
 
 
 def _remark(answer: Any, me: object) -> Remark:

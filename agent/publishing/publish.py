@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from agent.errors import PublishingStopped
 from agent.publishing.body import Marker, body_of, marker_in, title_of
 from agent.publishing.checking import Proposal, is_ours
-from agent.publishing.forges import Draft, Forge, Remark, Request, standing
+from agent.publishing.forges import Draft, Forge, Remark, Request, Thread, standing
 from agent.publishing.pushing import Pusher, branch_of
 from agent.publishing.quarantine import Quarantine
 
@@ -70,7 +70,7 @@ def publish_request(
     terms: Terms,
     *,
     target: str,
-    remark_on: int | None = None,
+    remark_on: Thread | None = None,
 ) -> Published:
     """Push the branch, and open its one draft request or bring that up to date; `remark_on` is also told, in a comment.
 
@@ -123,8 +123,8 @@ def _counted(last: int, *, same: bool, terms: Terms) -> int:
     return last + 1
 
 
-def _remark(forge: Forge, number: int, remarks: tuple[Remark, ...], request: Request, body: str) -> None:
-    """Say what the request says in the one of the `remarks` on `number` that is ours, or in a new one."""
+def _remark(forge: Forge, thread: Thread, remarks: tuple[Remark, ...], request: Request, body: str) -> None:
+    """Say what the request says in the one of the `remarks` in `thread` that is ours, or in a new one."""
     marker = marker_in(body)
     found = (
         each
@@ -132,4 +132,4 @@ def _remark(forge: Forge, number: int, remarks: tuple[Remark, ...], request: Req
         if each.trusted and (other := marker_in(each.body)) and marker and other.key == marker.key
     )
     first, _, rest = body.partition("\n")
-    forge.remark(number, f"{first}\nProposed in {request.url}\n\n{rest}", next(found, None))
+    forge.remark(thread, f"{first}\nProposed in {request.url}\n\n{rest}", next(found, None))

@@ -161,12 +161,14 @@ class Forge:
             case "PUT", ["merge_requests", number]:
                 self.requests[int(number) - 1] |= body
                 return 200, self.requests[int(number) - 1]
-            case "GET", ["issues", _, "notes"]:
-                return 200, self.remarks
-            case "POST", ["issues", _, "notes"]:
-                self.remarks.append({"id": len(self.remarks) + 1, "author": {"id": 7}, **body})
+            case "GET", ["issues" | "merge_requests" as kind, number, "notes"]:
+                return 200, [each for each in self.remarks if each.get("on", f"{kind}/7") == f"{kind}/{number}"]
+            case "POST", ["issues" | "merge_requests" as kind, number, "notes"]:
+                self.remarks.append(
+                    {"id": len(self.remarks) + 1, "author": {"id": 7}, "on": f"{kind}/{number}", **body}
+                )
                 return 201, self.remarks[-1]
-            case "PUT", ["issues", _, "notes", number]:
+            case "PUT", ["issues" | "merge_requests", _, "notes", number]:
                 self.remarks[int(number) - 1] |= body
                 return 200, self.remarks[int(number) - 1]
         return 404, {"message": "404 Not Found"}

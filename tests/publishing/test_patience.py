@@ -3,7 +3,7 @@
 import pytest
 
 from agent.errors import ForgeProblem
-from agent.publishing.forges import Draft
+from agent.publishing.forges import Draft, Thread
 from agent.publishing.github import GitHub
 from agent.publishing.gitlab import GitLab
 from agent.publishing.http import Api
@@ -134,7 +134,7 @@ def test_a_request_that_is_seen_late_is_not_opened_twice(served, project):
 @pytest.mark.parametrize("acts", [True, False])
 def test_a_comment_is_made_once_whether_or_not_the_answer_came(served, project, acts):
     served.hiccups.append(Hiccup(method="POST", status=502, acts=acts))
-    project.remark(7, BODY, None)
+    project.remark(Thread(number=7), BODY, None)
     assert [each["body"] for each in served.remarks] == [BODY]
 
 

@@ -271,11 +271,20 @@ def test_a_list_without_end_is_given_up_before_anything_is_sent(publish, forge):
     assert not [name for name in forge.branches() if "greenward" in name]
 
 
-def test_an_issue_on_gitlab_is_told_once(publish, forge):
-    for number in range(2):
-        assert publish(another(number), "--comment", "7", to="gitlab").code == 0
-    assert len(forge.remarks) == 1
+def test_an_issue_or_a_merge_request_on_gitlab_is_told_once(publish, forge):
+    for number, thread in enumerate(("#7", "7", "!7", "!7")):
+        assert publish(another(number), "--comment", thread, "--max-proposals", "9", to="gitlab").code == 0
+    assert [each["on"] for each in forge.remarks] == ["issues/7", "merge_requests/7"]
     assert publish.made[1] in forge.remarks[0]["body"]
+    assert publish.made[3] in forge.remarks[1]["body"]
+
+
+@pytest.mark.parametrize("thread", ["0", "-1", "x", "7/../8", "!", "&7"])
+def test_a_comment_goes_to_a_number_alone(publish, forge, thread):
+    ran = publish(None, "--comment", thread)
+    assert ran.code == 2
+    assert "hint: " in ran.err
+    assert forge.asked == []
 
 
 @pytest.mark.parametrize(
