@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.cli.proposing import GitHubRunner
     from agent.publishing.checking import Proposal
     from agent.publishing.forges import Forge, Thread
-    from agent.publishing.places import Given, Place
+    from agent.publishing.places import Kind, Place
     from agent.publishing.publish import Published, Terms
     from agent.publishing.quarantine import Quarantine
     from agent.redact import Secret
@@ -31,6 +31,13 @@ class To(StrEnum):
     PATCH = "patch"
 
 
+class Asking(StrEnum):
+    """How GitLab is asked for a merge request."""
+
+    API = "api"
+    PUSH = "push"
+
+
 @app.command()
 def publish(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `fix --ci --out DIR` wrote.")],
@@ -42,6 +49,9 @@ def publish(
     project: Annotated[str, typer.Option(metavar="NAME", help="The forge's project, as owner/name.")] = "",
     api_url: Annotated[str, typer.Option(metavar="URL", help="The address of the forge's API.")] = "",
     token_variable: Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the token.")] = "",
+    merge_request: Annotated[
+        Asking, typer.Option(help="On GitLab by its API, or by push options, for which a token need not have the API.")
+    ] = Asking.API,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where `--to patch` writes.")] = None,
     comment: Annotated[
         str, typer.Option(metavar="N", help="Tell it in one comment there, too; `!N` is a request.")
@@ -62,7 +72,7 @@ def publish(
     from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
     from agent.publishing.forges import thread_of
-    from agent.publishing.places import TOKENS, Given
+    from agent.publishing.places import TOKENS, Given, place_of
     from agent.publishing.publish import Terms, check_base
     from agent.publishing.quarantine import quarantine_of
     from agent.publishing.secrets import Scanner
@@ -70,8 +80,8 @@ def publish(
     runner = _runner()
     secrets, token = _secrets(token_variable or TOKENS.get(to, ""))
     terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
-    given = Given(remote=remote, project=project, target=target, api=api_url)
-    place = None if to is To.PATCH else _place(to, given, token)
+    given = Given(remote=remote, project=project, target=target, api=api_url, variable=token_variable)
+    place = None if to is To.PATCH else place_of(_kind(to, merge_request, comment), given, environ, token)
     thread = thread_of(comment) if comment else None
     artifact = read_artifact(directory)
     with quarantine_of(repo, environ) as quarantine:
@@ -83,14 +93,8 @@ def publish(
         if place is None:
             _write_patch(proposal, output)
             return
-        console.tell(
-            f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}"
-        )
         published = _publish(proposal, quarantine, place, terms, thread)
-    _say(published, as_json=as_json)
-    if runner is not None:
-        about = {name: str(value) for name, value in asdict(published).items()}
-        runner.tell(summary=f"greenward: {_how(published)}".encode(), commands=(), outputs=about)
+    _say(published, runner, as_json=as_json)
 
 
 def _runner() -> "GitHubRunner | None":
@@ -119,12 +123,14 @@ def _secrets(variable: str) -> "tuple[tuple[Secret, ...], Secret | None]":
     return tuple(secrets.values()), secrets.get(variable)
 
 
-def _place(to: To, given: "Given", token: "Secret | None") -> "Place":
-    from agent.publishing.places import place_of
+def _kind(to: To, asking: Asking, comment: str) -> "Kind":
+    from agent.errors import UsageProblem
 
-    if to is To.GITHUB or to is To.GITLAB:
-        return place_of("github" if to is To.GITHUB else "gitlab", given, os.environ, token)
-    return place_of("branch", given, os.environ, token)
+    if asking is Asking.PUSH and (to is not To.GITLAB or comment):
+        what = "comments on nothing" if to is To.GITLAB else "is for `--to gitlab`"
+        raise UsageProblem(f"`--merge-request push` {what}", hint="leave one of the two out")
+    kinds: dict[To, Kind] = {To.GITHUB: "github", To.GITLAB: "gitlab" if asking is Asking.API else "gitlab push"}
+    return kinds.get(to, "branch")
 
 
 def _publish(
@@ -134,10 +140,13 @@ def _publish(
     terms: "Terms",
     comment: "Thread | None",
 ) -> "Published":
-    from agent.publishing.publish import publish_branch, publish_request
+    from agent.publishing.publish import publish_branch, publish_request, publish_with_options
     from agent.publishing.pushing import Pusher
 
+    console.tell(f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
     pusher = Pusher(quarantine, place.remote, os.environ)
+    if place.kind == "gitlab push":
+        return publish_with_options(proposal, pusher, terms, target=place.target)
     if (forge := _forge(place)) is None:
         return publish_branch(proposal, pusher, terms)
     resources.callback(forge.close)
@@ -167,11 +176,14 @@ def _write_patch(proposal: "Proposal", output: Path | None) -> None:
     sys.stdout.flush()
 
 
-def _say(published: "Published", *, as_json: bool) -> None:
+def _say(published: "Published", runner: "GitHubRunner | None", *, as_json: bool) -> None:
     import json
 
     from agent.text import sanitise
 
+    if runner is not None:
+        outputs = {name: str(value) for name, value in asdict(published).items()}
+        runner.tell(summary=f"greenward: {_how(published)}".encode(), commands=(), outputs=outputs)
     if as_json:
         console.data(json.dumps({"schema": 1, **asdict(published)}))
         return

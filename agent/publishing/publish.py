@@ -6,10 +6,11 @@ from agent.errors import PublishingStopped
 from agent.publishing.body import Marker, body_of, marker_in, title_of
 from agent.publishing.checking import Proposal, is_ours
 from agent.publishing.forges import Draft, Forge, Remark, Request, Thread, standing
-from agent.publishing.pushing import Pusher, branch_of
+from agent.publishing.pushing import Pusher, Seen, branch_of
+from agent.publishing.pushoptions import NOT_DONE, options_of
 from agent.publishing.quarantine import Quarantine
 
-__all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request"]
+__all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request", "publish_with_options"]
 
 MOST = 3
 """Proposals for the same failing tests, if nobody says otherwise."""
@@ -54,13 +55,27 @@ def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Publishe
         ForgeProblem: the remote cannot be reached, or does not take it.
     """
     seen = pusher.look(proposal)
-    pusher.check_tip(proposal, seen)
-    known = {int(number): oid for number, oid in seen.counted.items() if number.isdecimal()}
-    last = max(known, default=0)
-    same = known.get(last) == proposal.commit
-    attempt = _counted(last, same=same, terms=terms)
-    pusher.push(proposal, seen, number=None if same else attempt)
+    attempt, number = _numbered(proposal, pusher, seen, terms)
+    pusher.push(proposal, seen, number=number)
     return Published(branch=branch_of(proposal), commit=proposal.commit, attempt=attempt)
+
+
+def publish_with_options(proposal: Proposal, pusher: Pusher, terms: Terms, *, target: str) -> Published:
+    """Push the branch, and have options of the push open its draft request or bring the body of that up to date.
+
+    What is open, or was closed, cannot be seen this way: a request is asked for where the branch is new, or was never
+    published so, and where a person wants one more.
+
+    Raises:
+        PublishingStopped, ForgeProblem: as `publish_branch` does; or the forge did not do what the options ask for.
+    """
+    branch, seen = branch_of(proposal), pusher.look(proposal)
+    attempt, number = _numbered(proposal, pusher, seen, terms)
+    body = body_of(proposal, branch=branch, attempt=attempt)
+    draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
+    new = seen.tip is None or not seen.counted or terms.again
+    pusher.push(proposal, seen, number=number, options=options_of(draft, new=new), alarm=NOT_DONE)
+    return Published(branch=branch, commit=proposal.commit, attempt=attempt)
 
 
 def publish_request(
@@ -109,6 +124,16 @@ def _attempt(proposal: Proposal, requests: tuple[Request, ...], known: Request |
 
 def _is_of(marker: Marker, proposal: Proposal) -> bool:
     return (marker.key, marker.commit) == (proposal.key, proposal.commit)
+
+
+def _numbered(proposal: Proposal, pusher: Pusher, seen: Seen, terms: Terms) -> tuple[int, int | None]:
+    """Which proposal for the same failing tests this is by the refs beside the branch, and as what to count it."""
+    pusher.check_tip(proposal, seen)
+    known = {int(number): oid for number, oid in seen.counted.items() if number.isdecimal()}
+    last = max(known, default=0)
+    same = known.get(last) == proposal.commit
+    attempt = _counted(last, same=same, terms=terms)
+    return attempt, None if same else attempt
 
 
 def _counted(last: int, *, same: bool, terms: Terms) -> int:

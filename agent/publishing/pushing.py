@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ SECONDS = 300.0
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _CERTIFICATES = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[!-~]+)")
+UNDONE = "open the request by hand, or delete the branch and run the job again"
 HINT = "check the address and that the token may write to the repository"
 
 
@@ -92,8 +93,12 @@ class Pusher:
                 hint="merge or rename the branch; greenward pushes over nothing but its own commits",
             )
 
-    def push(self, proposal: Proposal, seen: Seen, *, number: int | None = None) -> None:
+    def push(
+        self, proposal: Proposal, seen: Seen, *, number: int | None = None, options: Sequence[str] = (), alarm: str = ""
+    ) -> None:
         """Have the branch lead to the result, if it leads still where it was seen; count the push as `number`.
+
+        `options` go along with the push, and `alarm` is what the remote says if they were for nothing.
 
         Raises:
             ForgeProblem: the remote does not take it.
@@ -106,16 +111,22 @@ class Pusher:
             return
         asked = [f"{proposal.commit}:{ref}" for ref, old in refs.items() if old != proposal.commit]
         atomic = ["--atomic"] if len(asked) > 1 else []
-        self._speak("push", "--quiet", "--no-verify", *atomic, *leases, "--", self._remote.address, *asked)
+        told = [f"--push-option={option}" for option in options]
+        command = ("push", "--quiet", "--no-verify", *atomic, *told, *leases, "--", self._remote.address, *asked)
+        self._speak(*command, alarm=alarm)
 
-    def _speak(self, *arguments: str) -> bytes:
-        with self._credentials() as helper:
+    def _speak(self, *arguments: str, alarm: str = "") -> bytes:
+        settings = {"credential.helper": ""}
+        with self._credentials() as settings["credential.helper"]:
             try:
                 return self._quarantine.run(
-                    *arguments, variables=self._variables, settings={"credential.helper": helper}, timeout=SECONDS
+                    *arguments, variables=self._variables, settings=settings, timeout=SECONDS, alarm=alarm
                 )
             except GitFailed as failure:
-                raise ForgeProblem(f"the remote repository: {one_line(failure.stderr)}", hint=HINT) from None
+                said, hint = failure.stderr, HINT
+                if alarm and alarm in said:
+                    said, hint = said[said.rindex(alarm) :], f"the branch is there: {UNDONE}"
+                raise ForgeProblem(f"the remote repository: {one_line(said)}", hint=hint) from None
 
     @contextmanager
     def _credentials(self) -> Iterator[str]:

@@ -47,6 +47,8 @@ class Forge:
     asked: list[Asked] = field(default_factory=list)
     requests: list[dict] = field(default_factory=list)
     remarks: list[dict] = field(default_factory=list)
+    users: set[str] = field(default_factory=set)
+    """Who git said it is."""
     raw: bytes = b""
     """Every body that was sent."""
     answer: tuple[int, object] | None = None
@@ -227,6 +229,7 @@ def serving(forge: Forge):
             if scheme != "Basic" or not base64.b64decode(word).decode().endswith(f":{forge.token}"):
                 self._send(401, b"", [("WWW-Authenticate", 'Basic realm="git"')])
                 return
+            forge.users.add(base64.b64decode(word).decode().partition(":")[0])
             variables = {
                 "GIT_PROJECT_ROOT": str(forge.remote.parent),
                 "GIT_HTTP_EXPORT_ALL": "1",

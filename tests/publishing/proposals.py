@@ -76,6 +76,11 @@ class Recipe:
     request: str = "Make it work."
 
 
+def another(number: int) -> Recipe:
+    """Another way to mend the same tests."""
+    return Recipe(message=compose(f"Way {number}", "", TRAILERS))
+
+
 def target_of(root: Path, files: Mapping[str, str | bytes] | None = None) -> Path:
     """A repository with a red suite."""
     return repository(root, dict(files or FILES))

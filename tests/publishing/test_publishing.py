@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from agent import proof as proofs
-from agent.commitmessage import compose
 from agent.errors import ForgeProblem, UsageProblem
 from agent.proof import Tested
 from agent.proposal import layout
@@ -23,7 +22,17 @@ from agent.testreport import Status
 from tests.e2e.harness import greenward, variables
 from tests.gitrepo import git, put
 from tests.publishing.forge import PROJECT, Forge, bare_of, serving
-from tests.publishing.proposals import CANARY, MENDED, TRAILERS, WITNESS, Recipe, arm, checked, propose, target_of
+from tests.publishing.proposals import (
+    CANARY,
+    MENDED,
+    WITNESS,
+    Recipe,
+    another,
+    arm,
+    checked,
+    propose,
+    target_of,
+)
 
 TEST = "tests/test_app.py::test_add"
 SPY = """#!{python}
@@ -87,11 +96,6 @@ def gitlab(forge):
         "CI_API_V4_URL": f"{forge.url}/api/v4",
         "CI_DEFAULT_BRANCH": "main",
     }
-
-
-def another(number):
-    """Another way to mend the same tests."""
-    return Recipe(message=compose(f"Way {number}", "", TRAILERS))
 
 
 def branch_in(forge):
