@@ -13,7 +13,6 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
-_INPUT = re.compile(r"\$\[\[\s*inputs\.([\w-]+)\s*\]\]")
 OWN = "greenward-dev/greenward@"
 QUICKLY = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 """What the package needs is here already: only the package itself is installed, as the step says. By `0` pip takes it
@@ -41,6 +40,8 @@ class GitHub:
     environment: Mapping[str, str]
     """Of every step: what a runner gives, and where the model and the forge are."""
     token: str
+    temp: Path
+    """The runner's own directory, which all jobs share here."""
     more: Mapping[str, str] = field(default_factory=dict)
     """Inputs of the action that the file leaves as they are by default."""
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -60,11 +61,9 @@ class GitHub:
 
     def _job(self, name: str, job: Mapping[str, Any]) -> Job:
         done = Job()
-        place = self.space / f"run-{self.runs}" / name
-        work, temp = place / "work", place / "temp"
+        work = self.space / f"run-{self.runs}" / name
         work.mkdir(parents=True)
-        temp.mkdir()
-        context: dict[str, Any] = {"work": work, "temp": temp, "steps": done.steps, "permissions": job["permissions"]}
+        context: dict[str, Any] = {"work": work, "steps": done.steps, "permissions": job["permissions"]}
         for step in job["steps"]:
             if done.code and "always()" not in str(step.get("if", "")):
                 continue
@@ -104,13 +103,16 @@ class GitHub:
     ) -> int:
         inner = context | {"inputs": inputs, "steps": {}}
         for step in action["runs"]["steps"]:
-            output = context["temp"] / f"output-{step['id']}"
+            output = self.temp / f"output-{step['id']}"
+            output.unlink(missing_ok=True)
             environment = {
                 **QUICKLY, **self.environment, **variables,
                 **{key: self._text(value, inner) for key, value in step.get("env", {}).items()},
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output),
-                "GITHUB_STEP_SUMMARY": str(context["temp"] / "summary.md"),
+                "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             }  # fmt: skip
+            if _is_done(step["run"], environment):
+                continue
             ran = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
                 cwd=context["work"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -146,7 +148,7 @@ class GitHub:
             case ["github", "action_path"]:
                 return ROOT
             case ["runner", "temp"]:
-                return context["temp"]
+                return self.temp
             case ["steps", name, "outputs", output]:
                 return context["steps"].get(name, {}).get(output, "")
             case ["needs", name, "outputs", output]:
@@ -157,31 +159,33 @@ class GitHub:
 
 @dataclass
 class GitLab:
-    """Runs the jobs of a component on a remote repository."""
+    """Runs jobs of GitLab's on a remote repository."""
 
-    component: Path
+    jobs: Mapping[str, Any]
+    """As their file says, or as a component says with its inputs."""
     remote: Path
     space: Path
-    inputs: Mapping[str, str]
+    place: Path
+    """Where the jobs install greenward."""
     variables: Mapping[str, Mapping[str, str]]
     """Those of each environment: a job sees only its own."""
     environment: Mapping[str, str]
     runs: int = 0
 
-    def run(self) -> dict[str, Job]:
-        """The jobs in turn, each in a clone of its own with the artifacts of those before."""
+    def run(self, *names: str) -> dict[str, Job]:
+        """The jobs in turn, or those named, each in a clone of its own with the artifacts of those before."""
         self.runs += 1
-        spec, jobs = yaml.safe_load_all(self.component.read_text())
-        inputs = {name: each.get("default", "") for name, each in spec["spec"]["inputs"].items()} | dict(self.inputs)
         done: dict[str, Job] = {}
-        artifacts = self.space / f"run-{self.runs}" / "artifacts"
-        for name, job in jobs.items():
+        artifacts = self.space / "artifacts"
+        for name in names or self.jobs:
+            job = self.jobs[name]
             work = self.space / f"run-{self.runs}" / name
             subprocess.run(["git", "clone", "--quiet", str(self.remote), str(work)], check=True)
             if artifacts.exists():
                 shutil.copytree(artifacts, work, dirs_exist_ok=True)
-            lines = [_INPUT.sub(lambda found: inputs[found[1]], line) for line in job["script"]]
-            own = {**QUICKLY, **self.environment, **self.variables[job["environment"]["name"]], "GITLAB_CI": "true"}
+            own = {**QUICKLY, **_variables(job), **self.environment, **self.variables[job["environment"]["name"]]}
+            own |= {"GITLAB_CI": "true", "PLACE": str(self.place)}
+            lines = [line for line in job["script"] if not _is_done(line, own)]
             ran = subprocess.run(
                 ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=work, env=own, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, check=False,
@@ -189,10 +193,32 @@ class GitLab:
             done[name] = Job(code=ran.returncode, out=ran.stdout + ran.stderr)
             for path in job.get("artifacts", {}).get("paths", ()):
                 if (work / path).exists():
-                    shutil.copytree(work / path, artifacts / path)
+                    shutil.copytree(work / path, artifacts / path, dirs_exist_ok=True)
             if ran.returncode:
                 break
         return done
+
+
+def _variables(job: Mapping[str, Any]) -> dict[str, str]:
+    """A job's own variables, but for those of its service, which is not there."""
+    found = {name: each["value"] if isinstance(each, dict) else each for name, each in job["variables"].items()}
+    return {name: str(value) for name, value in found.items() if not name.startswith("DOCKER_")}
+
+
+_DONE: set[str] = set()
+
+
+def _is_done(command: str, variables: Mapping[str, str]) -> bool:
+    """Whether a command that installs was carried out already at the same place, from the same package.
+
+    Each job has a machine of its own; here they share one, and what the first of them installed is there.
+    """
+    if "PLACE" not in variables or ("pip" not in command and "-m venv" not in command):
+        return False
+    known = f"{command}\0{variables['PLACE']}\0{variables.get('PACKAGE')}"
+    seen = known in _DONE
+    _DONE.add(known)
+    return seen
 
 
 def clean(**more: str) -> dict[str, str]:

@@ -10,13 +10,16 @@ import yaml
 
 from agent.models.script import Script
 from agent.models.server import ScriptedServer
+from tests.ci.inputs import NotTaken, jobs_of
 from tests.ci.runner import ROOT, GitHub, GitLab, clean
 from tests.e2e.harness import KEY, RED, RIGHT, plan, writes
-from tests.gitrepo import repository
+from tests.gitrepo import git, repository
 from tests.publishing.forge import PROJECT, Forge, bare_of, serving
 
 BIN = Path(sys.executable).parent
 EXAMPLES = ROOT / "examples" / "ci"
+COMPONENT = EXAMPLES / "gitlab-component"
+TEMPLATE = COMPONENT / "templates" / "greenward.yml"
 TOKEN = "token-of-the-tests-0123456789abcdef"
 MENDS = Script(replies=(plan(), writes("It has to add.", RIGHT, expect=("The plan is accepted",))))
 ROW = re.compile(r"^\| `tests/test_sums\.py::test_add` \| `failed` \| `passed` \|$", re.MULTILINE)
@@ -40,6 +43,12 @@ def quick(tmp_path_factory):
     return {"PYTHONPATH": packages, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
 
 
+@pytest.fixture(scope="module")
+def temp(tmp_path_factory):
+    """What a runner keeps of a job, greenward's own installation among it: it is installed once."""
+    return tmp_path_factory.mktemp("runner")
+
+
 def on_github(forge, server, quick):
     return clean(
         **quick, **PRICES, GREENWARD_BASE_URL=server.base_url, GITHUB_REPOSITORY=PROJECT,
@@ -61,11 +70,11 @@ def shown(done):
 
 
 @pytest.mark.docker
-def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it(forge, tmp_path, quick):
+def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it(forge, tmp_path, quick, temp):
     with ScriptedServer(MENDS) as server:
         runner = GitHub(
             workflow=EXAMPLES / "github.yml", remote=forge.remote, space=tmp_path / "runs",
-            secrets={"RUNAPI_KEY": KEY}, environment=on_github(forge, server, quick), token=TOKEN,
+            secrets={"RUNAPI_KEY": KEY}, environment=on_github(forge, server, quick), token=TOKEN, temp=temp,
             more={"arguments": "--max-proposals\n2\n"},
         )  # fmt: skip
         first = runner.run()
@@ -90,11 +99,12 @@ def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it
 
 
 @pytest.mark.docker
-def test_on_gitlab_a_red_repository_ends_as_a_draft(forge, tmp_path, quick):
+def test_on_gitlab_a_red_repository_ends_as_a_draft_by_the_api_or_by_the_push(forge, tmp_path, quick, temp):
+    inputs = {"package": str(ROOT)}
     with ScriptedServer(MENDS) as server:
         runner = GitLab(
-            component=EXAMPLES / "gitlab.yml", remote=forge.remote, space=tmp_path / "runs",
-            inputs={"package": str(ROOT)}, environment=on_gitlab(forge, server, quick),
+            jobs=jobs_of(TEMPLATE, inputs), remote=forge.remote, space=tmp_path / "runs", place=temp / "gitlab",
+            environment=on_gitlab(forge, server, quick),
             variables={"greenward-model": {"RUNAPI_KEY": KEY}, "greenward-publish": {"GREENWARD_TOKEN": TOKEN}},
         )  # fmt: skip
         done = runner.run()
@@ -103,6 +113,53 @@ def test_on_gitlab_a_red_repository_ends_as_a_draft(forge, tmp_path, quick):
     (request,) = forge.requests
     assert request["title"].startswith("Draft: ")
     assert ROW.search(request["description"]), request["description"]
+
+    asked = len(forge.asked)
+    git(forge.remote, "update-ref", "-d", f"refs/heads/{request['source_branch']}")
+    git(forge.remote, "config", "receive.advertisePushOptions", "true")
+    runner.jobs = jobs_of(TEMPLATE, {**inputs, "merge-request": "push"})
+    done = runner.run("greenward-publish")
+    assert [job.code for job in done.values()] == [0], shown(done)
+    assert f"refs/heads/{request['source_branch']}" in forge.branches()
+    assert len(forge.asked) == asked
+
+
+def test_the_jobs_to_copy_are_those_of_the_component():
+    assert yaml.safe_load((EXAMPLES / "gitlab.yml").read_text()) == jobs_of(TEMPLATE, {})
+
+
+def test_the_component_is_included_as_its_readme_says():
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", (COMPONENT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (include,) = yaml.safe_load(block)["include"]
+    jobs = jobs_of(TEMPLATE, include["inputs"])
+    assert re.fullmatch(r"\$CI_SERVER_FQDN/[\w/-]+/greenward@\d+\.\d+\.\d+", include["component"])
+    assert jobs["greenward-propose"]["variables"]["MAX_COST"] == 2
+    assert jobs["greenward-propose"]["variables"]["PACKAGE"]["value"] == "greenward==0.1.0"
+    assert jobs["greenward-publish"]["variables"]["MERGE_REQUEST"] == "push"
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"max-cost": "1; true"},
+        {"package": "--index-url=https://evil.example"},
+        {"package": "greenward; true"},
+        {"package": "$RUNAPI_KEY"},
+        {"package": "greenward\n"},
+        {"merge-request": "none"},
+        {"other": "x"},
+    ],
+)
+def test_inputs_that_are_none_make_no_pipeline(inputs):
+    with pytest.raises(NotTaken):
+        jobs_of(TEMPLATE, inputs)
+
+
+def test_no_input_is_part_of_a_command():
+    _, jobs = yaml.safe_load_all(TEMPLATE.read_text())
+    for job in jobs.values():
+        assert "$[[" not in "".join(job["script"])
+        assert not re.search(r"""(?<!")\$(?![A-Z_]+(?:/bin/\w+)?")""", "".join(job["script"]))
 
 
 def test_no_job_has_both_the_key_and_a_token_that_may_write():
@@ -126,12 +183,11 @@ def test_files_for_github_are_as_its_schemas_say(path, schema):
 
 
 def test_the_jobs_for_gitlab_are_as_its_schema_says(tmp_path):
-    _, jobs = (EXAMPLES / "gitlab.yml").read_text().split("\n---\n")
-    (tmp_path / "jobs.yml").write_text(jobs)
+    (tmp_path / "jobs.yml").write_text(yaml.safe_dump(jobs_of(TEMPLATE, {"merge-request": "push"})))
     done = subprocess.run(
         [
             BIN / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform",
-            "gitlab-ci", str(tmp_path / "jobs.yml"),
+            "gitlab-ci", str(tmp_path / "jobs.yml"), str(EXAMPLES / "gitlab.yml"),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
