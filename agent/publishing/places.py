@@ -22,6 +22,8 @@ _USERS = {"github": "x-access-token", "gitlab": "oauth2"}
 _JOB = "gitlab-ci-token"
 _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _GITLAB = re.compile(r"[0-9]+|[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
+_SSH = re.compile(r"(?:git\+)?ssh(?:\+git)?://.*|(?:[\w.-]+@)?[\w.-]+:(?!//).*", re.IGNORECASE | re.DOTALL)
+"""Also as scp spells it: `git@host:owner/name.git`."""
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[A-Za-z0-9._/+@-]{1,200}(?<![./])")
 
 
@@ -116,6 +118,12 @@ def remote_of(address: str, user: str, token: Secret | None) -> Remote:
     """
     if address.startswith("/"):
         return Remote(address=address)
+    if _SSH.fullmatch(address):
+        raise UsageProblem(
+            "publish does not push over ssh: the user's keys and configuration are out of its reach on purpose",
+            hint="give the repository's https:// address and a token in a variable; or write a checked patch by"
+            " `--to patch --output FILE`, and push it by a step of your own",
+        )
     return Remote(address=_checked(address), user=user, token=token)
 
 

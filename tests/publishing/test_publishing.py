@@ -487,7 +487,7 @@ def test_the_variables_of_a_job_say_where_to_publish():
         {"remote": "http://git.example/o/r.git"},
         {"remote": "https://user:secret@git.example/o/r.git"},
         {"remote": "ext::sh -c true"},
-        {"remote": "ssh://git.example/o/r"},
+        {"remote": "git://git.example/o/r"},
         {"remote": "--upload-pack=true"},
         {"remote": "https://git.example/o/r.git\n"},
         {"remote": ""},
@@ -506,6 +506,18 @@ def test_an_address_that_a_token_may_not_go_to_is_refused(given):
         place_of("github", replace(FULL, **given), {}, TOKEN)
     assert caught.value.hint
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ssh://git@git.example/o/r.git", "git+ssh://git.example/o/r", "git@git.example:o/r.git", "git.example:o/r.git"],
+)
+@pytest.mark.parametrize("kind", ["github", "gitlab", "gitlab push", "branch"])
+def test_a_remote_over_ssh_is_refused_with_what_to_do_instead(kind, address):
+    with pytest.raises(UsageProblem, match="over ssh") as caught:
+        place_of(kind, replace(FULL, remote=address), {}, TOKEN)
+    assert "https://" in caught.value.hint
+    assert "--to patch" in caught.value.hint
 
 
 def test_without_a_token_there_is_no_request():
