@@ -229,6 +229,22 @@ def test_a_branch_is_pushed_from_a_shallow_clone_to_a_directory_without_a_token(
     assert git(forge.remote, "rev-list", "--count", branch_in(forge)) == "3"
 
 
+def test_a_repository_that_names_objects_by_sha_256_is_published_as_any_other(tmp_path):
+    root = target_of(tmp_path / "target", None, "--object-format=sha256")
+    with serving(Forge(remote=bare_of(root, tmp_path / "remote.git"), token=CANARY)) as forge:
+        for number in range(2):
+            out = tmp_path / f"out-{number}"
+            commit = propose(root, out, another(number))
+            ran = greenward(
+                "publish", out, "--repo", root, "--to", "github", "--remote", f"{forge.url}/git/remote.git",
+                environment=variables(key=None, **github(forge)),
+            )  # fmt: skip
+            assert ran.code == 0, ran.said
+            assert forge.branches()[f"refs/heads/{branch_in(forge)}"] == commit
+        assert len(commit) == 64
+        assert marker_in(forge.requests[0]["body"]).attempt == 2
+
+
 def test_a_patch_is_printed_as_it_was_checked_and_needs_nothing(root, tmp_path):
     propose(root, tmp_path / "out", Recipe(steps=({**MENDED, "more.bin": b"\0\1"},)))
     patch = (tmp_path / "out" / layout.PATCH).read_bytes()
