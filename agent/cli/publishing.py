@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.application import app, console, resources
+from agent.cli.application import Interrupted, app, console, resources
 from agent.cli.flags import Where
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from agent.publishing.places import Kind, Place
     from agent.publishing.publish import Published, Terms
     from agent.publishing.quarantine import Quarantine
+    from agent.publishing.sending import Sending
     from agent.redact import Secret
 
 
@@ -84,7 +87,7 @@ def publish(
     place = None if to is To.PATCH else place_of(_kind(to, merge_request, comment), given, environ, token)
     thread = thread_of(comment) if comment else None
     artifact = read_artifact(directory)
-    with quarantine_of(repo, environ) as quarantine:
+    with _interruptible() as sending, quarantine_of(repo, environ) as quarantine:
         proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
         if proposal is None:
             console.tell("nothing to publish: the suite was green, and nothing was changed")
@@ -93,8 +96,22 @@ def publish(
         if place is None:
             _write_patch(proposal, output)
             return
-        published = _publish(proposal, quarantine, place, terms, thread)
+        published = _publish(proposal, quarantine, place, terms, sending, comment=thread)
     _say(published, runner, as_json=as_json)
+
+
+@contextmanager
+def _interruptible() -> "Iterator[Sending]":
+    """Have an interruption say what was sent by then: there is no run to resume here."""
+    from agent.publishing.sending import Sending
+    from agent.text import sanitise
+
+    sending = Sending()
+    try:
+        yield sending
+    except KeyboardInterrupt:
+        hint = f"{sending}; the same command can be given again, and makes nothing twice"
+        raise Interrupted(sanitise(hint)) from None
 
 
 def _runner() -> "GitHubRunner | None":
@@ -138,6 +155,8 @@ def _publish(
     quarantine: "Quarantine",
     place: "Place",
     terms: "Terms",
+    sending: "Sending",
+    *,
     comment: "Thread | None",
 ) -> "Published":
     from agent.publishing.publish import publish_branch, publish_request, publish_with_options
@@ -146,11 +165,11 @@ def _publish(
     console.tell(f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
     pusher = Pusher(quarantine, place.remote, os.environ)
     if place.kind == "gitlab push":
-        return publish_with_options(proposal, pusher, terms, target=place.target)
+        return publish_with_options(proposal, pusher, terms, sending, target=place.target)
     if (forge := _forge(place)) is None:
-        return publish_branch(proposal, pusher, terms)
+        return publish_branch(proposal, pusher, terms, sending)
     resources.callback(forge.close)
-    return publish_request(proposal, pusher, forge, terms, target=place.target, remark_on=comment)
+    return publish_request(proposal, pusher, forge, terms, sending, target=place.target, remark_on=comment)
 
 
 def _forge(place: "Place") -> "Forge | None":

@@ -9,6 +9,7 @@ from agent.publishing.forges import Draft, Forge, Remark, Request, Thread, stand
 from agent.publishing.pushing import Pusher, Seen, branch_of
 from agent.publishing.pushoptions import NOT_DONE, options_of
 from agent.publishing.quarantine import Quarantine
+from agent.publishing.sending import Sending
 
 __all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request", "publish_with_options"]
 
@@ -47,7 +48,7 @@ def check_base(quarantine: Quarantine, base: str, terms: Terms) -> None:
         )
 
 
-def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Published:
+def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms, sending: Sending) -> Published:
     """Push the branch alone; how often is counted by refs beside it.
 
     Raises:
@@ -56,11 +57,14 @@ def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Publishe
     """
     seen = pusher.look(proposal)
     attempt, number = _numbered(proposal, pusher, seen, terms)
-    pusher.push(proposal, seen, number=number)
+    with sending.of(f"the branch {branch_of(proposal)}"):
+        pusher.push(proposal, seen, number=number)
     return Published(branch=branch_of(proposal), commit=proposal.commit, attempt=attempt)
 
 
-def publish_with_options(proposal: Proposal, pusher: Pusher, terms: Terms, *, target: str) -> Published:
+def publish_with_options(
+    proposal: Proposal, pusher: Pusher, terms: Terms, sending: Sending, *, target: str
+) -> Published:
     """Push the branch, and have options of the push open its draft request or bring the body of that up to date.
 
     What is open, or was closed, cannot be seen this way: a request is asked for where the branch is new, or was never
@@ -74,7 +78,8 @@ def publish_with_options(proposal: Proposal, pusher: Pusher, terms: Terms, *, ta
     body = body_of(proposal, branch=branch, attempt=attempt)
     draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
     new = seen.tip is None or not seen.counted or terms.again
-    pusher.push(proposal, seen, number=number, options=options_of(draft, new=new), alarm=NOT_DONE)
+    with sending.of(f"the branch {branch}, with its request"):
+        pusher.push(proposal, seen, number=number, options=options_of(draft, new=new), alarm=NOT_DONE)
     return Published(branch=branch, commit=proposal.commit, attempt=attempt)
 
 
@@ -83,6 +88,7 @@ def publish_request(
     pusher: Pusher,
     forge: Forge,
     terms: Terms,
+    sending: Sending,
     *,
     target: str,
     remark_on: Thread | None = None,
@@ -102,10 +108,13 @@ def publish_request(
     pusher.check_tip(proposal, seen)
     body = body_of(proposal, branch=branch, attempt=attempt)
     draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
-    pusher.push(proposal, seen)
-    request = forge.update(known, draft) if known else forge.open(draft)
+    with sending.of(f"the branch {branch}"):
+        pusher.push(proposal, seen)
+    with sending.of("the request"):
+        request = forge.update(known, draft) if known else forge.open(draft)
     if remark_on is not None:
-        _remark(forge, remark_on, remarks, request, body)
+        with sending.of("the comment"):
+            _remark(forge, remark_on, remarks, request, body)
     return Published(branch=branch, commit=proposal.commit, attempt=attempt, url=request.url, opened=known is None)
 
 

@@ -35,6 +35,8 @@ class Hiccup:
     answer: object = field(default_factory=dict)
     acts: bool = False
     """Whether what was asked for is done all the same."""
+    lasts: threading.Event | None = None
+    """What the forge waits for before it does anything."""
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Forge:
     """Every body that was sent."""
     answer: tuple[int, object] | None = None
     """What the API answers to everything, if not what it should."""
+    waiting: threading.Event = field(default_factory=threading.Event)
+    """Set once somebody waits for an answer that lasts."""
     hiccups: list[Hiccup] = field(default_factory=list)
     page: int = 100
     """Entries of a list that are given at once, however many are asked for."""
@@ -201,6 +205,9 @@ def serving(forge: Forge):
             body = json.loads(data) if data else {}
             hiccup = forge.hiccup(self.command)
             headers = [("Content-Type", "application/json")]
+            if hiccup is not None and hiccup.lasts is not None:
+                forge.waiting.set()
+                hiccup.lasts.wait(60)
             if hiccup is None or hiccup.acts:
                 status, answer = forge.respond(self.command, unquote(url.path), query, self.headers, body)
             else:
