@@ -80,7 +80,7 @@ def publish(
     from agent.publishing.quarantine import quarantine_of
     from agent.publishing.secrets import Scanner
 
-    runner = _runner()
+    runner = _runner(to, repo)
     secrets, token = _secrets(token_variable or TOKENS.get(to, ""))
     terms, environ = Terms(most=max_proposals, again=again), dict(os.environ)
     given = Given(remote=remote, project=project, target=target, api=api_url, variable=token_variable)
@@ -114,13 +114,25 @@ def _interruptible() -> "Iterator[Sending]":
         raise Interrupted(sanitise(hint)) from None
 
 
-def _runner() -> "GitHubRunner | None":
-    """GitHub's runner, if this is a job of it; it acts upon nothing that is printed from here on."""
+def _runner(to: To, repo: Path) -> "GitHubRunner | None":
+    """GitHub's runner, if this is a job of it; it acts upon nothing that is printed from here on.
+
+    Raises:
+        UsageProblem: the commits of a fork would get into the repository.
+    """
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return None
-    from agent.cli.proposing import GitHubRunner
+    from agent.cli.proposing import GitHubRunner, job_of
+    from agent.errors import UsageProblem
+    from agent.proposal.origin import foreign
 
-    return GitHubRunner()
+    runner = GitHubRunner()
+    if to is not To.PATCH and (theirs := foreign(job_of(repo))):
+        raise UsageProblem(
+            f"a branch on the commits of {theirs} would bring them, workflows and all, into this repository",
+            hint="`--to patch --output FILE` writes a checked patch, which their author can apply",
+        )
+    return runner
 
 
 def _secrets(variable: str) -> "tuple[tuple[Secret, ...], Secret | None]":

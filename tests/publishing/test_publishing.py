@@ -380,6 +380,19 @@ def test_github_acts_upon_nothing_that_a_patch_holds(root, tmp_path):
     assert ran.err.endswith(f"::{token}::\n")
 
 
+@pytest.mark.parametrize(("to", "code"), [("github", 2), ("branch", 2), ("patch", 0)])
+def test_no_branch_brings_the_commits_of_a_fork_along(publish, forge, tmp_path, to, code):
+    event = tmp_path / "event.json"
+    head = {"repo": {"full_name": "them/kit"}}
+    event.write_text(json.dumps({"repository": {"full_name": PROJECT}, "pull_request": {"head": head}}))
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_EVENT_PATH": str(event)}
+    ran = publish(None, to=to, **job)
+    assert ran.code == code, ran.said
+    assert code == 0 or ("commits of them/kit" in ran.err and "--to patch" in ran.err)
+    assert forge.asked == []
+    assert not [name for name in forge.branches() if "greenward" in name]
+
+
 HOSTILE = (
     "tests/test_x.py::test[<img src=https://evil.example/?q=1>]",
     "tests/test_x.py::test[![x](https://evil.example/y)]",
