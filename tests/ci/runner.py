@@ -1,5 +1,6 @@
 """A runner of GitHub's and GitLab's jobs, as far as the examples need one: it executes the steps of their files."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+_CALL = re.compile(r"(startsWith|contains)\((.+), (.+)\)")
 OWN = "greenward-dev/greenward@"
 QUICKLY = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 """What the package needs is here already: only the package itself is installed, as the step says. By `0` pip takes it
@@ -42,22 +44,32 @@ class GitHub:
     token: str
     temp: Path
     """The runner's own directory, which all jobs share here."""
+    event: Mapping[str, Any] = field(default_factory=dict)
+    """What GitHub says of what started the workflow."""
     more: Mapping[str, str] = field(default_factory=dict)
     """Inputs of the action that the file leaves as they are by default."""
     jobs: dict[str, Job] = field(default_factory=dict)
     runs: int = 0
 
-    def run(self) -> dict[str, Job]:
-        """All jobs in turn, those left out whose condition does not hold."""
-        self.runs += 1
-        self.jobs = {}
+    def run(self, *names: str) -> dict[str, Job]:
+        """All jobs in turn, or those named after an earlier run; those left out whose condition does not hold."""
+        if not names:
+            self.runs += 1
+            self.jobs = {}
+        done: dict[str, Job] = {}
         for name, job in yaml.safe_load(self.workflow.read_text())["jobs"].items():
-            if "if" in job and not self._value(job["if"], {}):
+            wanted = name in names or not names
+            if not wanted or not self._is_due(job):
                 continue
-            self.jobs[name] = self._job(name, job)
-            if self.jobs[name].code:
+            self.jobs[name] = done[name] = self._job(name, job)
+            if done[name].code:
                 break
-        return self.jobs
+        return done
+
+    def _is_due(self, job: Mapping[str, Any]) -> bool:
+        if "needs" in job and job["needs"] not in self.jobs:
+            return False
+        return "if" not in job or bool(self._value(str(job["if"]), {}))
 
     def _job(self, name: str, job: Mapping[str, Any]) -> Job:
         done = Job()
@@ -75,14 +87,14 @@ class GitHub:
         uses, given = step.get("uses", ""), {k: self._text(v, context) for k, v in step.get("with", {}).items()}
         artifact = self.space / f"run-{self.runs}" / "artifact"
         if uses.startswith("actions/checkout@"):
-            subprocess.run(["git", "clone", "--quiet", str(self.remote), str(context["work"])], check=True)
+            _check_out(self.remote, context["work"], given.get("ref", ""))
             return 0
         if uses.startswith("actions/upload-artifact@"):
-            if (context["work"] / given["path"]).is_dir():
-                shutil.copytree(context["work"] / given["path"], artifact / given["name"])
+            if (context["work"] / given["path"]).exists():
+                _copy(context["work"] / given["path"], artifact / given["name"])
             return 0
         if uses.startswith("actions/download-artifact@"):
-            shutil.copytree(artifact / given["name"], context["work"] / given["path"])
+            _copy(artifact / given["name"], context["work"] / given["path"])
             return 0
         assert uses.startswith(OWN), uses
         action = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -105,10 +117,11 @@ class GitHub:
         for step in action["runs"]["steps"]:
             output = self.temp / f"output-{step['id']}"
             output.unlink(missing_ok=True)
+            (event := self.temp / "event.json").write_text(json.dumps(self.event))
             environment = {
                 **QUICKLY, **self.environment, **variables,
                 **{key: self._text(value, inner) for key, value in step.get("env", {}).items()},
-                "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output),
+                "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_PATH": str(event),
                 "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             }  # fmt: skip
             if _is_done(step["run"], environment):
@@ -133,12 +146,21 @@ class GitHub:
         """What an expression of the few kinds that the files use comes to."""
         if " && " in expression:
             return all(self._value(part, context) for part in expression.split(" && "))
-        if " == " in expression:
-            left, right = expression.split(" == ")
-            return self._value(left, context) == self._value(right, context)
+        for sign, equal in ((" == ", True), (" != ", False)):
+            if sign in expression:
+                left, right = expression.split(sign)
+                return (self._value(left, context) == self._value(right, context)) is equal
+        if expression.startswith("!"):
+            return not self._value(expression[1:], context)
+        if call := _CALL.fullmatch(expression):
+            text, part = (str(self._value(each, context) or "") for each in call.groups()[1:])
+            return text.startswith(part) if call[1] == "startsWith" else part in text
         if expression.startswith("'"):
             return expression.strip("'")
-        match expression.split("."):
+        return self._named(expression.split("."), context)
+
+    def _named(self, names: list[str], context: Mapping[str, Any]) -> Any:
+        match names:
             case ["inputs", name]:
                 return context["inputs"][name]
             case ["secrets", name]:
@@ -147,6 +169,13 @@ class GitHub:
                 return self.token
             case ["github", "action_path"]:
                 return ROOT
+            case ["github", "event", *names]:
+                found: Any = self.event
+                for name in names:
+                    found = (found or {}).get(name)
+                return found
+            case ["github", "repository" | "head_ref" as name]:
+                return self.environment.get(f"GITHUB_{name.upper()}", "")
             case ["runner", "temp"]:
                 return self.temp
             case ["steps", name, "outputs", output]:
@@ -154,7 +183,23 @@ class GitHub:
             case ["needs", name, "outputs", output]:
                 return self.jobs[name].outputs[output]
             case _:
-                raise AssertionError(f"`{expression}` is not known here")
+                raise AssertionError(f"`{names}` is not known here")
+
+
+def _check_out(remote: Path, work: Path, ref: str) -> None:
+    """What `actions/checkout` does with a name or a commit, of a pull request too; by default with the branch."""
+    subprocess.run(["git", "clone", "--quiet", str(remote), str(work)], check=True)
+    if ref:
+        subprocess.run(["git", "fetch", "--quiet", "origin", ref], cwd=work, check=True)
+        subprocess.run(["git", "checkout", "--quiet", "--detach", "FETCH_HEAD"], cwd=work, check=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.mkdir(parents=True)
+        shutil.copy(source, target)
 
 
 @dataclass

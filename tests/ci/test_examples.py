@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent.commitmessage import compose
 from agent.models.script import Script
 from agent.models.server import ScriptedServer
 from tests.ci.inputs import NotTaken, jobs_of
@@ -98,6 +99,66 @@ def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it
     assert KEY.encode() not in forge.raw
 
 
+def test_on_github_a_commit_of_greenwards_own_starts_nothing(forge, tmp_path, temp):
+    message = compose("Mend it", "", (("Assisted-by", "greenward:a-model"),))
+    runner = GitHub(
+        workflow=EXAMPLES / "github.yml", remote=forge.remote, space=tmp_path / "runs", secrets={}, environment={},
+        token="", temp=temp, event={"head_commit": {"message": message}},
+    )  # fmt: skip
+    assert runner.run() == {}
+
+
+@pytest.mark.docker
+def test_a_label_has_a_forks_commit_worked_on_and_a_branch_of_ones_own_gets_a_draft(forge, tmp_path, quick, temp):
+    work = tmp_path / "contributor"
+    git(tmp_path, "clone", "-q", str(forge.remote), str(work))
+    git(work, "commit", "-q", "--allow-empty", "-m", "what the maintainer has read")
+    read = git(work, "rev-parse", "HEAD")
+    git(work, "commit", "-q", "--allow-empty", "-m", "what was pushed after the label")
+    git(work, "push", "-q", "origin", "HEAD:refs/pull/5/head")
+    event = {
+        "action": "labeled", "label": {"name": "greenward"}, "sender": {"type": "User"},
+        "repository": {"full_name": PROJECT},
+        "pull_request": {"number": 5, "head": {"sha": read, "ref": "mend", "repo": {"full_name": "them/sums"}}},
+    }  # fmt: skip
+    job = {"GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_HEAD_REF": "mend"}
+    with ScriptedServer(MENDS) as server:
+        runner = GitHub(
+            workflow=EXAMPLES / "github-label.yml", remote=forge.remote, space=tmp_path / "runs",
+            secrets={"RUNAPI_KEY": KEY}, environment=on_github(forge, server, quick) | job, token=TOKEN, temp=temp,
+            event=event,
+        )  # fmt: skip
+        done = runner.run()
+    assert {name: each.code for name, each in done.items()} == {"propose": 0, "patch": 0}, shown(done)
+    assert "+    return a + b" in (tmp_path / "runs/run-1/artifact/checked-patch/checked.patch").read_text()
+    assert forge.written == []
+    assert [name for name in forge.branches() if "greenward" in name] == []
+
+    event["pull_request"]["head"]["repo"] = {"full_name": PROJECT}
+    done = runner.run("publish", "patch")
+    assert {name: each.code for name, each in done.items()} == {"publish": 0}, shown(done)
+    (request,) = forge.requests
+    assert (request["base"]["ref"], request["draft"]) == ("mend", True)
+    assert git(forge.remote, "rev-parse", f"{request['head']['ref']}~1") == read
+
+    runner.environment = {**runner.environment, "GITHUB_HEAD_REF": request["head"]["ref"]}
+    assert runner.run() == {}
+    event["label"] = {"name": "bug"}
+    runner.environment = {**runner.environment, "GITHUB_HEAD_REF": "mend"}
+    assert runner.run() == {}
+
+
+def test_of_a_labelled_pull_request_only_the_commit_that_was_labelled_is_checked_out():
+    workflow = yaml.safe_load((EXAMPLES / "github-label.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    checkouts = [step["with"] for step in steps if step["uses"].startswith("actions/checkout@")]
+    assert workflow[True] == {"pull_request_target": {"types": ["labeled"]}}
+    assert len(checkouts) == 3
+    assert {each["ref"] for each in checkouts} == {"${{ github.event.pull_request.head.sha }}"}
+    assert {each["persist-credentials"] for each in checkouts} == {False}
+    assert not [step for step in steps if "run" in step]
+
+
 @pytest.mark.docker
 def test_on_gitlab_a_red_repository_ends_as_a_draft_by_the_api_or_by_the_push(forge, tmp_path, quick, temp):
     inputs = {"package": str(ROOT)}
@@ -162,8 +223,9 @@ def test_no_input_is_part_of_a_command():
         assert not re.search(r"""(?<!")\$(?![A-Z_]+(?:/bin/\w+)?")""", "".join(job["script"]))
 
 
-def test_no_job_has_both_the_key_and_a_token_that_may_write():
-    jobs = yaml.safe_load((EXAMPLES / "github.yml").read_text())["jobs"]
+@pytest.mark.parametrize("name", ["github.yml", "github-label.yml"])
+def test_no_job_has_both_the_key_and_a_token_that_may_write(name):
+    jobs = yaml.safe_load((EXAMPLES / name).read_text())["jobs"]
     keys = {name for name, job in jobs.items() if "RUNAPI_KEY" in str(job)}
     writing = {name for name, job in jobs.items() if "write" in job["permissions"].values()}
 
@@ -172,7 +234,11 @@ def test_no_job_has_both_the_key_and_a_token_that_may_write():
 
 @pytest.mark.parametrize(
     ("path", "schema"),
-    [("action.yml", "vendor.github-actions"), ("examples/ci/github.yml", "vendor.github-workflows")],
+    [
+        ("action.yml", "vendor.github-actions"),
+        ("examples/ci/github.yml", "vendor.github-workflows"),
+        ("examples/ci/github-label.yml", "vendor.github-workflows"),
+    ],
 )
 def test_files_for_github_are_as_its_schemas_say(path, schema):
     done = subprocess.run(
@@ -198,7 +264,7 @@ def test_an_auditor_of_workflows_finds_nothing():
     done = subprocess.run(
         [
             BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-config",
-            str(ROOT / "action.yml"), str(EXAMPLES / "github.yml"),
+            str(ROOT / "action.yml"), str(EXAMPLES / "github.yml"), str(EXAMPLES / "github-label.yml"),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
