@@ -22,6 +22,7 @@ from bench.attacks import attack
 from bench.chaos import chaos, told
 from bench.costs import costs
 from bench.innerloop import inner_loop
+from bench.jobs import jobs
 from bench.journals import on_journals
 from bench.runs import (
     DEVELOPING,
@@ -55,7 +56,11 @@ def main() -> None:
     for measured in (on_start, on_runs, on_packages, on_parts, on_journals, on_demo):
         for figure in measured():
             print(line(figure), flush=True)
-    for title, table in (("what the promises cost", costs), ("what the model waits for", inner_loop)):
+    for title, table in (
+        ("what the promises cost", costs),
+        ("what the model waits for", inner_loop),
+        ("the job that proposes", jobs),
+    ):
         print(f"\n{title}:\n", flush=True)
         table()
     print(f"\n{told(chaos())}", flush=True)

@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +22,8 @@ REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 REQUIRE_DOCKER = os.environ.get("REQUIRE_DOCKER") == "1"
 INTERNET = {2, 10, 30}
 """Numbers of AF_INET and AF_INET6 on the systems in use; local sockets are free."""
+HANDS_ON = "COVERAGE_PROCESS_CONFIG"
+"""By this variable, processes that are started count what they cover."""
 FOREIGN = ("GREENWARD_", "RUNAPI_", "OPENAI_", "XDG_", "GIT_")
 """Prefixes of variables of whoever runs the tests that must not reach them."""
 
@@ -85,6 +90,31 @@ def _need(items, marker, is_there, reason, *, required):
         raise pytest.UsageError(f"REQUIRE_{marker.upper()}=1, but {reason}")
     for item in marked:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with _untraced() if item.get_closest_marker("untraced") else nullcontext():
+        return (yield)
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Count nothing as covered, here and in processes that are started."""
+    coverage = sys.modules.get("coverage")
+    counting = coverage.Coverage.current() if coverage else None
+    if counting is None:
+        yield
+        return
+    handed_on = os.environ.pop(HANDS_ON, None)
+    counting.stop()
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # of modules that were imported meanwhile
+            counting.start()
+        if handed_on is not None:
+            os.environ[HANDS_ON] = handed_on
 
 
 @pytest.fixture(autouse=True)

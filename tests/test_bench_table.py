@@ -1,13 +1,20 @@
 """What `make bench` says is counted as it says, and its runs end green."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from agent import events as e
+from agent.journal import Entry
+from agent.messages import Message
 from agent.models.script import call, say
 from agent.models.server import Received
-from bench import costs, innerloop, journals, runs
+from agent.testreport import TestReport
+from bench import costs, innerloop, jobs, journals, runs
 from bench.table import Figure, line
+
+pytestmark = pytest.mark.untraced
 
 
 def message(text, role="user"):
@@ -124,3 +131,24 @@ def test_the_model_waits_for_a_run_that_shows_the_fault():
     assert [(row.module, row.first, row.found) for row in innerloop.measured(10)] == [
         (module, 10, True) for module in innerloop.CHANGED
     ]
+
+
+def test_each_part_of_a_job_is_what_came_before_the_events_that_tell_of_it():
+    call = e.CallReserved(dollars=0.1, tokens=10, max_tokens=5)
+    reply = e.ModelReplied(message=Message(role="assistant", content=""), usage=None, stop_reason="stop")
+    report = TestReport()
+    ran = e.ToolReturned(
+        call_id="1", name="run_tests", content="", is_error=False, tree="t", effect=e.TestRun(report=report, full=True)
+    )
+    read = replace(ran, effect=None)
+    told = ((2, e.SessionStarted(pid=1, version="1")), (5, e.BaselineMeasured(report=report)), (6, call), (9, reply),
+            (10, read), (14, ran), (15, call), (17, reply))  # fmt: skip
+    entries = [Entry(seq=seq, at=datetime.fromtimestamp(at, UTC), event=event) for seq, (at, event) in enumerate(told)]
+
+    took = jobs.phases(entries, began=1)
+    assert took == {"environment": 1, "baseline": 3, "model": 5, "tests": 4, "verdict": 0}
+
+    job = jobs.Job(install=10, image=0, whole=30, **took)
+    assert job.rest == 30 - 10 - 13
+    row = "| it | 10.0 s | 0.0 s | 1.0 s | 3.0 s | 5.0 s | 4.0 s | 0.0 s | 7.0 s | 30.0 s |"
+    assert jobs.line("it", [job, job, replace(job, whole=40)]) == row

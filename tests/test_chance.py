@@ -7,6 +7,8 @@ import pytest
 
 from tests.chance import WORKS, World
 
+pytestmark = pytest.mark.untraced
+
 SEEDS = 50
 SUITES = (1.0, 10.0)
 """Seconds: one is run again as a whole, of the other the failures are."""

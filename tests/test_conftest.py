@@ -60,3 +60,35 @@ def test_what_is_missing_is_skipped_with_a_reason_or_an_error_where_it_is_requir
     required = run(**{f"REQUIRE_{marker.upper()}": "1"})
     assert required.returncode == pytest.ExitCode.USAGE_ERROR
     assert f"REQUIRE_{marker.upper()}=1, but " in required.stdout + required.stderr
+
+
+def test_what_is_not_to_be_counted_as_covered_is_counted_neither_here_nor_in_its_processes(tmp_path):
+    files = {
+        "here.py": "def marked():\n    return 1\n\n\ndef plain():\n    return 2\n",
+        "test_it.py": (
+            "import subprocess, sys\n\nimport here\nimport pytest\n\n\n"
+            "@pytest.mark.untraced\ndef test_marked():\n    here.marked()\n"
+            "    subprocess.run([sys.executable, '-c', 'import apart'], check=True)\n\n\n"
+            "def test_plain():\n    here.plain()\n"
+            "    subprocess.run([sys.executable, '-c', 'import besides'], check=True)\n"
+        ),
+        "apart.py": "made = 1\n",
+        "besides.py": "made = 2\n",
+        ".coveragerc": "[run]\nparallel = true\npatch = subprocess\nsource = .\n",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    root = Path(__file__).parents[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "REQUIRE_"))}
+    environment |= {"PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    ran = run("coverage", "run", "-m", "pytest", "-q", "-c", str(root / "pyproject.toml"), "--rootdir", ".", "-p",
+              "tests.conftest", "-p", "no:cacheprovider", ".")  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run("coverage", "combine")
+    missed = dict(re.findall(r"(?m)^(\w+)\.py .*% *(.*)$", run("coverage", "report", "-m").stdout))
+    assert (missed["here"], missed["apart"], missed["besides"]) == ("2", "1", "")

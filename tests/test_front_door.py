@@ -297,8 +297,9 @@ def a_project(directory):
     return directory
 
 
-def test_the_lock_pins_and_hashes_everything_and_names_no_address():
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "runtime.lock"])
+def test_a_lock_pins_and_hashes_everything_and_names_no_address(name):
+    text = (ROOT / name).read_text()
     assert "//" not in text
     assert not re.search(r"^\s*-(?!-hash=)", text, re.MULTILINE)
     entries = re.split(r"^(?=[a-z0-9])", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE)[1:]
@@ -312,7 +313,21 @@ def test_the_lock_holds_every_dependency_that_is_declared():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*declared["project"]["dependencies"], *declared["dependency-groups"]["dev"]]
     names = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in wanted}
-    assert names <= set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert names <= set(pinned("requirements.lock"))
+
+
+def test_what_runs_is_pinned_as_it_is_for_developers():
+    import tomllib
+
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    runtime, everything = pinned("runtime.lock"), pinned("requirements.lock")
+    assert {re.match(r"[\w-]+", requirement)[0].lower() for requirement in wanted} <= set(runtime)
+    assert runtime.items() < everything.items()
+
+
+def pinned(name):
+    """The version of each package that the lock of that name holds."""
+    return dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize(

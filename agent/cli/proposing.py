@@ -14,6 +14,7 @@ from agent.cli.application import console
 from agent.cli.flags import Flags
 from agent.cli.wiring import exit_code_of, found_run, workspace_of
 from agent.errors import GreenwardError, UsageProblem
+from agent.text import one_line
 
 if TYPE_CHECKING:
     from agent.proposal.origin import Job
@@ -65,8 +66,11 @@ class Proposing:
                 self._before = frozenset(path.name for path in runs_directory(self._repo, os.environ).iterdir())
 
     def ended(self, state: "RunState") -> None:
-        """Write what a run came to."""
+        """Write what a run came to, and say where."""
         self._write(state, exit_code_of(state, self._options))
+        if self._out is not None:
+            where = one_line(str(self._out))
+            console.tell(f"proposal: {where}; where the token is, `greenward publish {where} --to ...` takes it up")
 
     def failed(self, error: BaseException) -> None:
         """Write as much as there is of a run that was stopped."""

@@ -173,8 +173,10 @@ def _publish(
 ) -> "Published":
     from agent.publishing.publish import publish_branch, publish_request, publish_with_options
     from agent.publishing.pushing import Pusher
+    from agent.text import number_of
 
-    console.tell(f"checked: {len(proposal.commits)} commits on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
+    many = number_of(len(proposal.commits), "commit")
+    console.tell(f"checked: {many} on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
     pusher = Pusher(quarantine, place.remote, os.environ)
     if place.kind == "gitlab push":
         return publish_with_options(proposal, pusher, terms, sending, target=place.target)

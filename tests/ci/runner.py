@@ -124,7 +124,7 @@ class GitHub:
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_PATH": str(event),
                 "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             }  # fmt: skip
-            if _is_done(step["run"], environment):
+            if step["id"] == "install" and _is_done(step["run"], environment):
                 continue
             ran = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],

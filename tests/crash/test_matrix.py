@@ -12,6 +12,8 @@ from tests.crash.world import FALLING_BACK, MENDING, SCAFFOLDING, copied
 from tests.crash.zygote import Kill, Order
 from tests.gitrepo import git
 
+pytestmark = pytest.mark.untraced
+
 SHARDS = 8
 """Into so many tests the matrix is divided, so that they can be run side by side."""
 OF_A_CHECKOUT = {each for each in Moment if each.startswith(("checkout", "index", "by user"))}

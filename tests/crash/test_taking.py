@@ -12,6 +12,8 @@ from tests.crash.runs import KILLED, checkout, left_behind, points_of
 from tests.crash.world import MENDING, copied, in_use, tidy
 from tests.crash.zygote import Kill, Order
 
+pytestmark = pytest.mark.untraced
+
 KINDS = ("commit", "merge", "files")
 TOUCHING = ("file", "checkout", "index", "by user", "ref")
 """How those moments begin that touch more than the store of objects, where nothing is found but what is asked for."""

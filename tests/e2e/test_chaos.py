@@ -13,6 +13,8 @@ from tests.e2e.chaosruns import chaos_run, dealt_by, wrong_with
 from tests.e2e.harness import LOCAL, RIGHT, billed, branch, events, greenward, mending, told, variables
 from tests.gitrepo import git
 
+pytestmark = pytest.mark.untraced
+
 UNPROVEN = 8
 """As far as a run gets where nothing isolates the tests."""
 

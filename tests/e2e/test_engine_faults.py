@@ -24,6 +24,8 @@ from tests.e2e.harness import (
 )
 from tests.sandbox.proxy import FROM, Fault, Proxy
 
+pytestmark = pytest.mark.untraced
+
 SLOW = "sleep 1.5; env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest -q -p no:cacheprovider"
 """Takes longer than it takes the test to let the engine go away."""
 

@@ -11,6 +11,8 @@ from agent.retrial import WILD
 from tests.e2e.harness import RED, branch, entries, events, greenward, journals, mended_at_once, variables
 from tests.gitrepo import repository
 
+pytestmark = pytest.mark.untraced
+
 CHANCE = """\
 import os
 

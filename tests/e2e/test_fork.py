@@ -30,6 +30,8 @@ from tests.e2e.recordings import Recording
 from tests.gitrepo import git, state
 from tests.recorded import MENDS, desk
 
+pytestmark = pytest.mark.untraced
+
 TWICE = (plan(), writes("A first try.", WORSE), MENDS)
 """What the model says in `out_of_calls_and_given_more`."""
 

@@ -1,11 +1,15 @@
 """Runs that get nowhere and conversations that grow too long, as a process over real HTTP."""
 
+import pytest
+
 from agent import events as e
 from agent.habits import REPEATS_END
 from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from tests.e2e.harness import LOCAL, RED, RIGHT, events, greenward, plan, variables, writes
 from tests.gitrepo import put, repository
+
+pytestmark = pytest.mark.untraced
 
 DONE = say("", call("finish", status="done"), expect=("nothing isolated them",))
 LONG = "".join(f"line {number} = {number}  # of a file that is long\n" for number in range(400))

@@ -20,6 +20,8 @@ from tests.e2e.moneyruns import (
     money_run,
 )
 
+pytestmark = pytest.mark.untraced
+
 CHUNK = 20
 WINDOWS = {BEFORE, RESERVED, SENT, ANSWERED}
 """Where a kill comes between what is booked and what is billed."""

@@ -6,6 +6,8 @@ from agent.verdict import VerdictKind
 from tests.judging.cheats import BASE, CHEATS
 from tests.judging.court import Court
 
+pytestmark = pytest.mark.untraced
+
 KINDS = sorted({cheat.kind for cheat in CHEATS})
 
 

@@ -8,6 +8,8 @@ from agent.verdict import VerdictKind
 from tests.judging.court import judged
 from tests.judging.honest import changes, faults
 
+pytestmark = pytest.mark.untraced
+
 SHARE = 5
 CHOSEN = [*changes()[::SHARE], *random.Random(1).sample(faults(), 10)]
 

@@ -17,6 +17,8 @@ from sandbox.setup import DockerEngine
 from tests.sandbox.faultsweep import COMMAND, TREE, of_a_command, of_a_suite, sweep
 from tests.sandbox.proxy import FROM, TO, Fault, Proxy
 
+pytestmark = pytest.mark.untraced
+
 WORKERS = 4
 
 

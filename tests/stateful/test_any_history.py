@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from contextlib import contextmanager
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -16,6 +17,8 @@ from sandbox import EngineGone, SandboxLost
 from tests.stateful.machine import FAILURES, FAR, REACHED, TOLD, WAYS, AnyHistory
 from tests.stateful.model import KINDS
 from tests.stateful.user import ACTIONS
+
+pytestmark = pytest.mark.untraced
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 BY_DEFAULT = 18
