@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"(?:---|#|;|diff |Index: |Conflicts:|>|-{4,})")
 _ACTED_UPON: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(
-            r"\[\s*(?:skip[ -](?:ci|actions)|(?:ci|actions)[ -]skip|no[ -]ci)\s*\]|\*{3}NO_CI\*{3}", re.IGNORECASE
+            r"\[ *(?:skip[ -](?:ci|actions)|(?:ci|actions)[ -]skip|no[ -]ci) *\]|\*{3}NO_CI\*{3}", re.IGNORECASE
         ),
         lambda found: f"({found[0].strip('[]* ')})",
     ),
@@ -44,7 +44,7 @@ def compose(subject: str, body: str, trailers: Sequence[tuple[str, str]]) -> str
     """
     if not trailers or not all(_TOKEN.fullmatch(name) for name, _ in trailers):
         raise ValueError("a message needs trailers with proper names")
-    paragraphs = [_cut(_defused(one_line(subject)).lstrip("-#;> "), _SUBJECT) or "Change", _body(body)]
+    paragraphs = [_cut(_defused(one_line(subject).lstrip("-#;> ")), _SUBJECT) or "Change", _body(body)]
     paragraphs.append("\n".join(f"{name}: {_defused(one_line(value)) or '-'}" for name, value in trailers))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 

@@ -39,6 +39,8 @@ def test_a_subject_reads_alike_and_does_nothing(said, written):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join), st.lists(PIECES, max_size=12).map("".join))
 @example("[skip\nci]", "@\u200bada")
+@example("[skip ci", "]")
+@example("#skip-checks: true", "")
 def test_whatever_is_written_a_forge_acts_upon_nothing_of_it(subject, body):
     assert obeyed(compose(subject, body, TRAILERS)) == ""
 
