@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from agent.errors import DamagedRun, ForgeProblem, PublishingStopped
+from agent.errors import DamagedRun, ForgeProblem, PublishingStopped, StorageProblem
 from agent.gitfailed import GitFailed
 from agent.publishing.checking import Proposal, is_ours
 from agent.publishing.places import Remote, is_loopback
@@ -122,6 +122,10 @@ class Pusher:
                 return self._quarantine.run(
                     *arguments, variables=self._variables, settings=settings, timeout=SECONDS, alarm=alarm
                 )
+            except StorageProblem as failure:
+                if "left on" in failure.message:
+                    raise
+                raise ForgeProblem(f"the remote repository: {one_line(failure.message)}", hint=HINT) from None
             except GitFailed as failure:
                 said, hint = failure.stderr, HINT
                 if alarm and alarm in said:

@@ -222,6 +222,17 @@ def test_inputs_that_are_none_make_no_pipeline(inputs):
         jobs_of(TEMPLATE, inputs)
 
 
+def test_on_gitlab_a_commit_of_greenwards_own_starts_nothing():
+    message = compose("Mend it", "", (("Assisted-by", "greenward:a-model"),))
+    for job in jobs_of(TEMPLATE, {}).values():
+        (rule,) = job["rules"]
+        branch, own = rule["if"].split(" && ")
+        assert branch == "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+        pattern = re.fullmatch(r"\$CI_COMMIT_MESSAGE !~ /(.+)/m", own)[1]
+        assert re.search(pattern, message, re.MULTILINE)
+        assert not re.search(pattern, "Mend it\n\nAs greenward says.\n", re.MULTILINE)
+
+
 def test_no_input_is_part_of_a_command():
     _, jobs = yaml.safe_load_all(TEMPLATE.read_text())
     for job in jobs.values():

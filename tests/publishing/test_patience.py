@@ -35,11 +35,17 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
-def served(tmp_path):
-    root = repository(tmp_path / "target", {"a": "1"})
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory):
+    """A repository with a branch, which no test here writes to."""
+    root = repository(tmp_path_factory.mktemp("target"), {"a": "1"})
     git(root, "branch", "work")
-    with serving(Forge(remote=bare_of(root, tmp_path / "remote.git"), token=CANARY)) as forge:
+    return bare_of(root, tmp_path_factory.mktemp("remotes") / "remote.git")
+
+
+@pytest.fixture
+def served(remote):
+    with serving(Forge(remote=remote, token=CANARY)) as forge:
         yield forge
 
 

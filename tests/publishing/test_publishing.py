@@ -325,6 +325,17 @@ def test_a_forge_that_says_no_is_quoted_and_nothing_is_pushed(publish, forge, an
     assert not [name for name in forge.branches() if "greenward" in name]
 
 
+def test_a_remote_that_denies_permission_is_the_forges_word_and_no_full_disk(publish, forge):
+    put(forge.remote, {"hooks/pre-receive": "#!/bin/sh\necho 'Permission denied: read only token' >&2\nexit 1\n"})
+    (forge.remote / "hooks" / "pre-receive").chmod(0o755)
+    ran = publish()
+    assert ran.code == 11, ran.said
+    assert "the remote repository: " in ran.err
+    assert "read only token" in ran.err
+    assert "resume" not in ran.err
+    assert forge.written == []
+
+
 def test_a_wrong_token_is_an_error_that_says_so(publish, forge):
     forge.token = "ghs_another"
     ran = publish()
