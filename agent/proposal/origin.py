@@ -30,7 +30,7 @@ def refusal(job: Job, label: str = "") -> str:
     A pull request from a fork is worked on only where a maintainer has just given it the `label`, which nobody else
     can, and only in the state that it had then.
     """
-    about_code = job.event.startswith("pull_request") or job.event == "workflow_run"
+    about_code = _is_about_code(job.event)
     if job.payload is None:
         return f"nothing is known of the event `{job.event}`, so its code may be that of a fork" if about_code else ""
     if _object(_object(job.payload.get("issue")).get("pull_request")) and job.head != job.sha:
@@ -56,9 +56,13 @@ def foreign(job: Job) -> str:
     payload = job.payload or {}
     pull, run = _object(payload.get("pull_request")), _object(payload.get("workflow_run"))
     if not pull and not run:
-        return ""
+        return "somebody unknown" if _is_about_code(job.event) else ""
     head = _name(_object(pull.get("head")).get("repo")) if pull else _name(run.get("head_repository"))
     return "" if head and head == _name(payload.get("repository")) else head or _UNKNOWN
+
+
+def _is_about_code(event: str) -> bool:
+    return event.startswith("pull_request") or event == "workflow_run"
 
 
 def _object(value: object) -> Mapping[str, object]:

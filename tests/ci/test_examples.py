@@ -265,12 +265,14 @@ def test_files_for_github_are_as_its_schemas_say(path, schema):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_jobs_for_gitlab_are_as_its_schema_says(tmp_path):
+def test_the_files_for_gitlab_are_as_its_schema_says(tmp_path):
+    head, _ = yaml.safe_load_all(TEMPLATE.read_text())
+    (tmp_path / "spec.yml").write_text(yaml.safe_dump(head))
     (tmp_path / "jobs.yml").write_text(yaml.safe_dump(jobs_of(TEMPLATE, {"merge-request": "push"})))
     done = subprocess.run(
         [
             BIN / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform",
-            "gitlab-ci", str(tmp_path / "jobs.yml"), str(EXAMPLES / "gitlab.yml"),
+            "gitlab-ci", str(tmp_path / "spec.yml"), str(tmp_path / "jobs.yml"), str(EXAMPLES / "gitlab.yml"),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

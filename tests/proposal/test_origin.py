@@ -100,3 +100,9 @@ def test_a_comment_on_a_pull_request_starts_work_on_the_default_branch_alone():
 )  # fmt: skip
 def test_it_is_known_whose_code_an_event_is_about(payload, whose):
     assert foreign(Job(event="x", payload=payload)) == whose
+
+
+@pytest.mark.parametrize("payload", [None, {"repository": OWN}])
+def test_code_of_which_nothing_is_known_is_nobodys_own(payload):
+    assert foreign(Job(event="pull_request_target", payload=payload)) == "somebody unknown"
+    assert foreign(Job(event="schedule", payload=payload)) == ""
