@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.cli.proposing import GitHubRunner
     from agent.publishing.checking import Proposal
     from agent.publishing.forges import Forge, Thread
+    from agent.publishing.patience import Patience
     from agent.publishing.places import Kind, Place
     from agent.publishing.publish import Published, Terms
     from agent.publishing.quarantine import Quarantine
@@ -171,30 +172,29 @@ def _publish(
     *,
     comment: "Thread | None",
 ) -> "Published":
+    from agent.publishing.patience import Patience
     from agent.publishing.publish import publish_branch, publish_request, publish_with_options
     from agent.publishing.pushing import Pusher
-    from agent.text import number_of
+    from agent.text import number_of, sanitise
 
     many = number_of(len(proposal.commits), "commit")
     console.tell(f"checked: {many} on {proposal.base[:12]}, proof {proposal.proof.id[:12]}")
-    pusher = Pusher(quarantine, place.remote, os.environ)
+    patience = Patience(tell=lambda words: console.tell(sanitise(words)))
+    pusher = Pusher(quarantine, place.remote, os.environ, patience)
     if place.kind == "gitlab push":
         return publish_with_options(proposal, pusher, terms, sending, target=place.target)
-    if (forge := _forge(place)) is None:
+    if (forge := _forge(place, patience)) is None:
         return publish_branch(proposal, pusher, terms, sending)
     resources.callback(forge.close)
     return publish_request(proposal, pusher, forge, terms, sending, target=place.target, remark_on=comment)
 
 
-def _forge(place: "Place") -> "Forge | None":
+def _forge(place: "Place", patience: "Patience") -> "Forge | None":
     from agent.publishing.github import GitHub
     from agent.publishing.gitlab import GitLab
-    from agent.publishing.patience import Patience
-    from agent.text import sanitise
 
     if place.kind == "branch" or place.token is None:
         return None
-    patience = Patience(tell=lambda words: console.tell(sanitise(words)))
     return (GitHub if place.kind == "github" else GitLab)(place.api, place.project, place.token, patience)
 
 

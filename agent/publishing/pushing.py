@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from agent.errors import DamagedRun, ForgeProblem, PublishingStopped, StorageProblem
 from agent.gitfailed import GitFailed
 from agent.publishing.checking import Proposal, is_ours
+from agent.publishing.patience import Patience, Trouble
 from agent.publishing.places import Remote, is_loopback
 from agent.publishing.quarantine import Quarantine
 from agent.text import one_line
@@ -22,6 +23,12 @@ SECONDS = 300.0
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _CERTIFICATES = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[!-~]+)")
+_BUSY = re.compile(
+    r"returned error: (?:429|50[234])|HTTP (?:429|50[234])|could not resolve host|failed to connect|couldn't connect"
+    r"|connection (?:refused|reset|timed out)|empty reply from server|unexpected disconnect|early EOF",
+    re.IGNORECASE,
+)
+"""What git says, and it says it in no other way, of a remote that may answer a little later."""
 UNDONE = "open the request by hand, or delete the branch and run the job again"
 HINT = "check the address and that the token may write to the repository"
 
@@ -48,9 +55,10 @@ class Pusher:
     in no file and in no address.
     """
 
-    def __init__(self, quarantine: Quarantine, remote: Remote, environ: Mapping[str, str]) -> None:
+    def __init__(self, quarantine: Quarantine, remote: Remote, environ: Mapping[str, str], patience: Patience) -> None:
         self._quarantine = quarantine
         self._remote = remote
+        self._patience = patience
         names = _CERTIFICATES if is_loopback(remote.address) else (*_PROXIES, *_CERTIFICATES)
         # A proxy's own credentials would stand on a command line.
         self._variables = {name: environ[name] for name in names if environ.get(name) and "@" not in environ[name]}
@@ -116,6 +124,15 @@ class Pusher:
         self._speak(*command, alarm=alarm)
 
     def _speak(self, *arguments: str, alarm: str = "") -> bytes:
+        """What git prints; asked again where the remote is busy. A push that has arrived already is none to git."""
+        tried = 0
+        while isinstance(came := self._once(*arguments, alarm=alarm), Trouble):
+            tried += 1
+            if not self._patience.wait(came, tried):
+                raise came.problem
+        return came
+
+    def _once(self, *arguments: str, alarm: str) -> bytes | Trouble:
         settings = {"credential.helper": ""}
         with self._credentials() as settings["credential.helper"]:
             try:
@@ -125,12 +142,12 @@ class Pusher:
             except StorageProblem as failure:
                 if "left on" in failure.message:
                     raise
-                raise ForgeProblem(f"the remote repository: {one_line(failure.message)}", hint=HINT) from None
+                said, hint, busy = failure.message, HINT, False
             except GitFailed as failure:
-                said, hint = failure.stderr, HINT
+                said, hint, busy = failure.stderr, HINT, bool(_BUSY.search(failure.stderr))
                 if alarm and alarm in said:
-                    said, hint = said[said.rindex(alarm) :], f"the branch is there: {UNDONE}"
-                raise ForgeProblem(f"the remote repository: {one_line(said)}", hint=hint) from None
+                    said, hint, busy = said[said.rindex(alarm) :], f"the branch is there: {UNDONE}", False
+        return Trouble(problem=ForgeProblem(f"the remote repository: {one_line(said)}", hint=hint), again=busy)
 
     @contextmanager
     def _credentials(self) -> Iterator[str]:

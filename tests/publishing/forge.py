@@ -29,6 +29,7 @@ class Hiccup:
     """What happens once to a request of that method, in the place of an answer."""
 
     method: str
+    """Of git a `push`, or a `look` at anything."""
     status: int = 0
     """0: the connection ends."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -252,10 +253,18 @@ def serving(forge: Forge):
                 "GIT_CONFIG_NOSYSTEM": "1",
                 "GIT_CONFIG_GLOBAL": "/dev/null",
             }
+            kind = "push" if url.path.endswith("/git-receive-pack") else "look"
+            hiccup = forge.hiccup(kind)
+            if hiccup is not None and not hiccup.acts:
+                self._send(hiccup.status, b"", [])
+                return
             done = subprocess.run(
                 ["git", "-c", "safe.bareRepository=all", "http-backend"],
                 env=variables, input=data, capture_output=True, check=False,
             )  # fmt: skip
+            if hiccup is not None:
+                self._send(hiccup.status, b"", [])
+                return
             head, _, body = done.stdout.partition(b"\r\n\r\n")
             lines = [line.split(": ", 1) for line in head.decode().split("\r\n") if line]
             status = next((int(value.split()[0]) for name, value in lines if name == "Status"), 200)

@@ -3,11 +3,19 @@
 import pytest
 
 from agent.errors import ForgeProblem
+from agent.publishing.artifact import read_artifact
+from agent.publishing.checking import check
 from agent.publishing.forges import Draft, Thread
 from agent.publishing.github import GitHub
 from agent.publishing.gitlab import GitLab
 from agent.publishing.http import Api
 from agent.publishing.patience import Patience
+from agent.publishing.places import remote_of
+from agent.publishing.publish import Terms, publish_branch, publish_with_options
+from agent.publishing.pushing import Pusher
+from agent.publishing.quarantine import quarantine_of
+from agent.publishing.secrets import Scanner
+from agent.publishing.sending import Sending
 from agent.redact import Secret
 from tests.e2e.harness import greenward, variables
 from tests.gitrepo import git, repository
@@ -151,6 +159,46 @@ def test_an_update_may_be_sent_again(served, project, acts):
     served.hiccups.append(Hiccup(method=method, acts=acts))
     assert project.update(request, DRAFT).number == 1
     assert served.written == ["POST", method, method]
+
+
+@pytest.fixture
+def pushing(tmp_path, clock):
+    """A forge, a proposal that was checked, and what pushes it there."""
+    root = target_of(tmp_path / "target")
+    propose(root, tmp_path / "out")
+    with serving(Forge(remote=bare_of(root, tmp_path / "remote.git"), token=CANARY)) as forge:
+        remote = remote_of(f"{forge.url}/git/remote.git", "someone", Secret(CANARY))
+        with quarantine_of(root, {}) as quarantine:
+            proposal = check(read_artifact(tmp_path / "out"), quarantine, Scanner([]))
+            yield forge, proposal, Pusher(quarantine, remote, {}, clock.patience())
+
+
+@pytest.mark.parametrize(
+    "hiccup",
+    [
+        Hiccup(method="look", status=502),
+        Hiccup(method="push", status=503),
+        Hiccup(method="push", status=502, acts=True),
+    ],
+)
+def test_a_branch_is_pushed_once_by_whatever_way_the_first_answer_was_lost(pushing, clock, hiccup):
+    forge, proposal, pusher = pushing
+    forge.hiccups.append(hiccup)
+    made = publish_branch(proposal, pusher, Terms(), Sending())
+    assert clock.slept == [1]
+    assert "the remote repository: " in clock.told[0]
+    assert forge.branches()[f"refs/heads/{made.branch}"] == proposal.commit
+    assert [name for name in forge.branches() if "proposals/" in name] == [f"refs/greenward/proposals/{proposal.key}/1"]
+
+
+def test_a_push_that_is_refused_is_not_repeated(pushing, clock):
+    forge, proposal, pusher = pushing
+    with pytest.raises(ForgeProblem, match="push options"):
+        publish_with_options(proposal, pusher, Terms(), Sending(), target="main")
+    forge.token = "another"
+    with pytest.raises(ForgeProblem, match="the remote repository: "):
+        publish_branch(proposal, pusher, Terms(), Sending())
+    assert clock.slept == []
 
 
 def test_a_job_is_told_why_it_waits_and_what_it_prints_stays_as_it_is(tmp_path):
