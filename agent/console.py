@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from agent.redact import Redactor, Secret
+from agent.text import inert
 
 __all__ = ["Console"]
 
@@ -18,6 +19,8 @@ class Console:
         self._scrubbed = Redactor(urls=False)
         self.structured = False
         """Whether what was asked for are lines of JSON."""
+        self.overheard = False
+        """Whether a runner of CI reads along that takes what stands anywhere in a line for a command."""
         self.restore = ""
         """What puts the terminal right, should what is drawn on it not end in good order."""
 
@@ -32,12 +35,15 @@ class Console:
 
     def say(self, text: str) -> None:
         """What was asked for."""
-        self._say(self._redacted(text))
+        self._say(self._harmless(self._redacted(text)))
 
     def data(self, line: str) -> None:
         """What was asked for by a program: as it stands, but for secrets."""
-        self._say(self._scrubbed(line))
+        self._say(self._harmless(self._scrubbed(line)))
 
     def tell(self, text: str) -> None:
         """What happens meanwhile, and what goes wrong."""
-        self._tell(self._redacted(text))
+        self._tell(self._harmless(self._redacted(text)))
+
+    def _harmless(self, text: str) -> str:
+        return inert(text) if self.overheard else text

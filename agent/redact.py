@@ -1,5 +1,6 @@
 """Secrets, and keeping them out of everything that is written down: journal, messages, errors."""
 
+import base64
 import json
 import re
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ __all__ = ["MARK", "Redactor", "Secret"]
 MARK = "[redacted]"
 _SHORTEST = 6
 """A shorter secret is part of too many words: replacing it would tell more than it hides."""
+_SHORTEST_SPELLED = 8
+"""The same for what a secret is spelled as: in base64, less of it is left."""
 _CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s/?#\"'<>]+@", re.IGNORECASE)
 
 
@@ -47,7 +50,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = (), *, urls: bool = True) -> None:
         """Without `urls`, text keeps its URLs as they are: for what has to come back as it was, such as code."""
         self._urls = urls
-        forms = sorted({form for secret in secrets for form in _forms(secret.reveal())}, key=len, reverse=True)
+        known = tuple(secret.reveal() for secret in secrets)
+        forms = sorted({form for secret in known for form in _forms(secret)}, key=len, reverse=True)
+        self._spelled = tuple({form for secret in known for form in _spelled(secret)})
         self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def __call__(self, text: str) -> str:
@@ -59,8 +64,11 @@ class Redactor:
         return text
 
     def finds(self, data: bytes) -> bool:
-        """Whether one of the secrets stands in `data`."""
-        return self._known is not None and self._known.search(data.decode("utf-8", "surrogateescape")) is not None
+        """Whether one of the secrets stands in `data`, also reversed, in base64 or in hexadecimal."""
+        if self._known is None:
+            return False
+        text = data.decode("utf-8", "surrogateescape")
+        return self._known.search(text) is not None or any(form in data for form in self._spelled)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -70,3 +78,16 @@ def _forms(secret: str) -> tuple[str, ...]:
     if len(secret) < _SHORTEST:
         return ()
     return secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]
+
+
+def _spelled(secret: str) -> set[bytes]:
+    """How code writes a secret down that nobody is to find."""
+    data = secret.encode("utf-8", "surrogateescape")
+    if len(data) < _SHORTEST_SPELLED:
+        return set()
+    spelled = {data.hex().encode(), data.hex().upper().encode(), data[::-1]}
+    for shift in range(3):  # base64 spells a text in three ways, by where it stands
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            whole = encode(b"\0" * shift + data)
+            spelled.add(whole[(0, 2, 3)[shift] : len(whole) - 4])
+    return {form for form in spelled if len(form) >= _SHORTEST_SPELLED}

@@ -11,6 +11,7 @@ __all__ = [
     "escapes",
     "excerpt",
     "fenced",
+    "inert",
     "least_tokens",
     "number_of",
     "one_line",
@@ -29,6 +30,7 @@ _BESIDE = re.compile(r"[_\x80-\U0010ffff]+")
 _MARK = r"[!-/:-@\[-^`{-~]"
 _APART = re.compile(rf"[A-Za-z0-9]+(?:'[A-Za-z]+)*|(?<=[A-Za-z0-9])(?:{_MARK}{{2,}}|{_MARK}(?=\s|\Z))")
 """Words, and marks behind one if there are several or nothing follows."""
+_RUNNERS = re.compile(r"##((?:vso|teamcity)?\[)", re.IGNORECASE)
 _MARKER_ROOM = 80
 _STAND_INS = str.maketrans({"…": "...", "·": "-", "✓": "x", "◐": "/", "○": "-", "█": "#", "░": "-"})
 """What our own signs become where they cannot be written."""
@@ -130,6 +132,15 @@ def fenced(text: str, label: str) -> str:
 def number_of(count: int, noun: str) -> str:
     """As `1 file` and `2 files`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def inert(text: str) -> str:
+    r"""`text` in which nothing is left that Azure's or TeamCity's runner acts upon wherever it stands in a line.
+
+    `##vso[...]` becomes `#\u0023vso[...]`, which is the same in JSON. Lines that begin with `::` are GitHub's, and have
+    to be switched off by its own means.
+    """
+    return _RUNNERS.sub(r"#\\u0023\1", text)
 
 
 def tokens(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The promises under attack, in numbers: money, crashes, faults of the engine, cheats, honest work, chance, tampering.
+"""The promises under attack, in numbers: money, crashes, faults of the engine, cheats, chance, tampering, secrets.
 
     python -m bench.attacks [NAME ...]
 
@@ -9,7 +9,7 @@ take half an hour, and are judged when they are named.
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import crash, enginefaults, flaky, judging, money, packages, tampering
+from bench import crash, enginefaults, flaky, judging, money, packages, redteam, tampering
 
 __all__ = ["ATTACKS", "attack"]
 
@@ -29,6 +29,7 @@ ATTACKS: dict[str, Callable[[], None]] = {
     "honest work": lambda: print(judging.honest_work()),
     "chance": flaky.main,
     "tampering": lambda: print(tampering.tampering()),
+    "secrets": lambda: print(redteam.secrets()),
     PACKAGES: lambda: print(f"\nall as they are: {packages.packages()}"),
 }
 

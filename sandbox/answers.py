@@ -71,11 +71,11 @@ def read_state(found: Mapping[str, Any]) -> ContainerState:
 
 
 def read_labelled(found: Mapping[str, Any]) -> Labelled:
-    """A container in a list."""
-    with legible("its containers"):
+    """A container in a list, or an image."""
+    with legible("what it lists"):
         return Labelled(
             id=str(found["Id"]),
-            status=str(found["State"]),
+            status=str(found.get("State", "")),
             created=float(found["Created"]),
             labels=dict(found["Labels"] or {}),
         )

@@ -93,6 +93,13 @@ class Client:
             except ImageNotFound:
                 return None
 
+    def images(self, label: str) -> tuple[Labelled, ...]:
+        """All images that carry `label` (`name` or `name=value`)."""
+        with self._call("list images", self.patience.prompt):
+            found = self._api.images(filters={"label": label})
+        with legible("its images"):
+            return tuple(read_labelled(each) for each in found)
+
     def tag(self, image: str, reference: str) -> None:
         """Give an image a name."""
         name, _, tag = _split(reference)

@@ -155,14 +155,12 @@ slay() {
     kill -s CONT -- -1
 }
 
-# Ends the command when the host says so, or is gone; the reply to `stop` is that of the command. Any other request comes
-# from a host that was told of an end that is none.
+# Ends the command when the host says so; the reply to `stop` is that of the command. Any other request comes from a host
+# that was told of an end that is none, and without one the host is gone: then all ends, for the command may not have
+# begun yet, and nobody would end it once it has.
 watch() {
     read -r word _ <&3
-    case $word in
-        stop | '') ;;
-        *) kill -s KILL $$ ;;
-    esac
+    [ "$word" = stop ] || kill -s KILL $$
     read -r self _ </proc/self/stat
     known="$known$limiter $teller $digester $self "
     slay

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import Environment, Limits, Sandbox, SandboxError, SandboxLost, Setup, SetupFailed
 from sandbox.engine import Client, ContainerSpec, ContainerState
+from sandbox.environments import LABEL, Uses
 from sandbox.hardening import LIFETIME_LABEL
 from sandbox.hints import hint_for
 from sandbox.host import HostSettings, host_settings
@@ -32,11 +33,12 @@ from sandbox.stream import Deadline, DeadlinePassed, Stream, StreamEnded
 if TYPE_CHECKING:
     from sandbox.docker import DockerSandbox
 
-__all__ = ["FORMAT", "LABEL", "DockerEngine", "setup_key"]
+__all__ = ["FORMAT", "LABEL", "USES", "DockerEngine", "setup_key"]
 
 FORMAT = "1"
 """Counts changes of what is done around a setup's script: environments of another format are made anew."""
-LABEL = "greenward.setup"
+USES = "environments"
+"""The cache's directory of marks that say when environments were used."""
 SECONDS = 1800.0
 LOG_BYTES = 64 * 1024
 MARGIN = 60.0
@@ -122,6 +124,7 @@ class DockerEngine:
                 image = found or self._made(setup, base, key, say)
         else:
             image = found
+        Uses(directory=self._cache / USES).mark(key)
         seconds = time.monotonic() - began
         return Environment(id=image, origin=base.origin, cached=found is not None, seconds=seconds)
 

@@ -1,6 +1,7 @@
 """What the doctor finds of runs that were killed, and removes if it is told to."""
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 
@@ -8,15 +9,18 @@ import pytest
 
 from agent.doctor import Verdict
 from agent.doctor.examining import Check, examine
-from agent.doctor.leftovers import check_containers, check_directories
+from agent.doctor.leftovers import check_containers, check_directories, check_environments
 from agent.doctor.rendering import as_json
 from sandbox.engine import connect
+from sandbox.environments import Unused
 from sandbox.hardening import harden
 from sandbox.images import present_base
 from sandbox.owner import Owner
 from sandbox.probe import LIMITS
 from sandbox.scratch import make_directory, remove_directory
 from tests.test_doctor import HOST, context
+
+DAY = 24 * 3600.0
 
 
 @pytest.fixture
@@ -95,3 +99,21 @@ def test_what_was_removed_is_told_to_programs_too(place, dead):
     report = examine(context(prune=True), (Check(name="temporary files", look=check_directories),))
     (check,) = json.loads(as_json(report))["checks"]
     assert check["details"] == {str(left): "its process is gone"}
+
+
+@pytest.mark.docker
+def test_environments_are_counted_and_those_long_unused_are_told(monkeypatch):
+    found = check_environments(context())
+    assert re.match(r"\d+ environments? on the engine", found.found)
+
+    left = Unused(id="sha256:" + "7" * 64, key="8" * 64, idle=40 * DAY)
+    monkeypatch.setattr("agent.doctor.leftovers.unused", lambda *_: (left,))
+    told = check_environments(context())
+    assert (told.verdict, told.details) == (Verdict.WARNING, {"7" * 12: "not used for 40 days"})
+    assert told.found.endswith(" on the engine, 1 of them not used for 30 days")
+    assert "--prune" in told.hint
+
+    monkeypatch.setattr("agent.doctor.leftovers.remove", lambda *_: (left,))
+    removed = check_environments(context(prune=True))
+    assert (removed.verdict, removed.details) == (Verdict.OK, told.details)
+    assert removed.found.endswith("; 1 not used for 30 days: removed")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,27 @@ def test_a_secret_is_found_as_urls_and_json_spell_it():
     redact = Redactor([Secret(KEY)])
     assert redact(f"?key={'sk-4f%2F8%2Ba%20b%22c%25d'}&x") == f"?key={MARK}&x"
     assert redact(json.dumps({"key": KEY})) == json.dumps({"key": MARK})
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        bytes,
+        bytes.hex,
+        lambda key: key.hex().upper(),
+        lambda key: key[::-1],
+        b64encode,
+        lambda key: b64encode(b"KEY=" + key + b"\n"),
+        lambda key: urlsafe_b64encode(b"x=" + key + b" "),
+        lambda key: json.dumps(key.decode()),
+    ],
+)
+def test_a_secret_is_found_as_code_spells_it_to_be_overlooked(spell):
+    told = spell(KEY.encode())
+    told = told.encode() if isinstance(told, str) else told
+    assert Redactor([Secret(KEY)]).finds(b"\xff\0 " + told + b" \n")
+    assert not Redactor([Secret(KEY[::-1].upper())]).finds(b"\xff\0 " + told + b" \n")
+    assert not Redactor().finds(told)
 
 
 def test_the_longer_of_two_secrets_goes_first():

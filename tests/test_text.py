@@ -1,5 +1,6 @@
 """What is untrusted is shown, never obeyed and never hidden."""
 
+import json
 import unicodedata
 
 import pytest
@@ -13,6 +14,7 @@ from agent.text import (
     escapes,
     excerpt,
     fenced,
+    inert,
     number_of,
     one_line,
     sanitise,
@@ -156,3 +158,18 @@ def test_tokens_are_estimated_high_for_other_scripts():
 def test_what_an_encoding_cannot_write_is_spelled_in_ascii(text, encoding, written):
     assert encodable(text, encoding) == written
     written.encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("model: ##vso[task.uploadfile]/etc/passwd", r"model: #\u0023vso[task.uploadfile]/etc/passwd"),
+        ("##VSO[x]y ##[error]z ##teamcity[x]", r"#\u0023VSO[x]y #\u0023[error]z #\u0023teamcity[x]"),
+        ("###[x]", r"##\u0023[x]"),
+        ("## vso [a heading]", "## vso [a heading]"),
+    ],
+)
+def test_what_runners_act_upon_is_shown(text, shown):
+    assert inert(text) == shown
+    assert inert(shown) == shown
+    assert json.loads(f'"{shown}"') == text

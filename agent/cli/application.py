@@ -25,6 +25,8 @@ __all__ = ["Interrupted", "app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
+OVERHEARD = ("TF_BUILD", "TEAMCITY_VERSION")
+"""Variables of Azure's and TeamCity's runners, which take words in what is printed for commands."""
 
 
 class Interrupted(Exception):
@@ -90,6 +92,7 @@ def main() -> None:
     from agent.config import KEY_VARIABLES
 
     console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    console.overheard = any(os.environ.get(name) for name in OVERHEARD)
     _tune()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)

@@ -35,7 +35,7 @@ def doctor(
     repo: Here = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no server.")] = False,
     prepare: Annotated[bool, typer.Option("--prepare", help="Make the base image, if it is not there.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what killed runs left behind.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what killed runs left, and old environments.")] = False,
     json: AsJson = False,
 ) -> None:
     """Check whether this machine has what a run takes.

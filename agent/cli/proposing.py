@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.cli.application import console
 from agent.cli.flags import Flags
+from agent.cli.links import check_links
 from agent.cli.wiring import exit_code_of, found_run, workspace_of
 from agent.errors import GreenwardError, UsageProblem
 from agent.text import one_line
@@ -27,11 +28,11 @@ SUMMARY_BYTES = 900_000
 """GitHub takes one MiB of all summaries of a step."""
 
 
-def request_of(request: str, options: Flags) -> str:
+def request_of(request: str, options: Flags, repo: Path) -> str:
     """What is asked for: as it was typed, or from a file that somebody unknown wrote.
 
     Raises:
-        UsageProblem: there are both, or the file cannot be read.
+        UsageProblem: there are both, or the file cannot be read, or is a link that the repository at `repo` holds.
     """
     path = options["request_file"]
     if not isinstance(path, Path):
@@ -40,6 +41,7 @@ def request_of(request: str, options: Flags) -> str:
         raise UsageProblem("there are two requests", hint="give the request itself, or `--request-file`, and not both")
     from agent.proposal.request import LARGEST, as_data
 
+    check_links(path, repo)
     try:
         with path.open("rb") as file:
             return as_data(file.read(LARGEST + 1))
@@ -131,6 +133,7 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
     if isinstance(out, Path):
         from agent.proposal.writing import check_place
 
+        check_links(out, repo)
         check_place(out)
     made = Proposing(options, repo, out if isinstance(out, Path) else None)
     try:

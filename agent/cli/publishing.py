@@ -16,6 +16,7 @@ from agent.cli.flags import Where
 
 if TYPE_CHECKING:
     from agent.cli.proposing import GitHubRunner
+    from agent.publishing.artifact import Artifact
     from agent.publishing.checking import Proposal
     from agent.publishing.forges import Forge, Thread
     from agent.publishing.patience import Patience
@@ -73,7 +74,6 @@ def publish(
 
     Example: greenward publish proposal --to github
     """
-    from agent.publishing.artifact import read_artifact
     from agent.publishing.checking import check
     from agent.publishing.forges import thread_of
     from agent.publishing.places import TOKENS, Given, place_of
@@ -87,7 +87,7 @@ def publish(
     given = Given(remote=remote, project=project, target=target, api=api_url, variable=token_variable)
     place = None if to is To.PATCH else place_of(_kind(to, merge_request, comment), given, environ, token)
     thread = thread_of(comment) if comment else None
-    artifact = read_artifact(directory)
+    artifact = _artifact(directory, output, repo)
     with _interruptible() as sending, quarantine_of(repo, environ) as quarantine:
         proposal = check(artifact, quarantine, Scanner(secrets), allowed=allow_path or ())
         if proposal is None:
@@ -99,6 +99,15 @@ def publish(
             return
         published = _publish(proposal, quarantine, place, terms, sending, comment=thread)
     _say(published, runner, as_json=as_json)
+
+
+def _artifact(directory: Path, output: Path | None, repo: Path) -> "Artifact":
+    from agent.cli.links import check_links
+    from agent.publishing.artifact import read_artifact
+
+    for path in filter(None, (directory, output)):
+        check_links(path, repo)
+    return read_artifact(directory)
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def resume(
 
 
 def _run_on(mode: Literal["fix", "change"], repo: Path, request: str, options: Flags) -> None:
-    asked = request_of(request, options)
+    asked = request_of(request, options, repo)
     with proposing(options, repo) as proposal:
         around = surroundings(options, starts_on=repo)
         from agent.tasks import start_on

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent.doctor import Context, Finding, Report, Row, problem
 from agent.doctor.engine import check_disk, check_engine, check_image, check_limits
-from agent.doctor.leftovers import check_containers, check_directories
+from agent.doctor.leftovers import check_containers, check_directories, check_environments
 from agent.doctor.machine import check_git, check_python, check_runs_disk, check_settings
 from agent.doctor.project import check_repository, check_tests
 from agent.doctor.provider import check_abilities, check_endpoint, check_key
@@ -34,6 +34,7 @@ CHECKS = (
     Check(name="image", look=check_image),
     Check(name="limits", look=check_limits),
     Check(name="disk for images", look=check_disk),
+    Check(name="environments", look=check_environments),
     Check(name="leftovers", look=check_containers),
     Check(name="temporary files", look=check_directories),
     Check(name="key", look=check_key),

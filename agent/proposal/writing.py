@@ -1,7 +1,8 @@
 """Writes a proposal: the result of a run as files that another job can check and publish."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from agent.durable import write_durably
@@ -32,7 +33,7 @@ from agent.summary import final_report
 from agent.testreport import TestReport
 from agent.workspace import Workspace
 
-__all__ = ["check_place", "patch_between", "propose"]
+__all__ = ["brought", "check_place", "patch_between", "propose"]
 
 AS_THEY_ARE = frozenset({PATCH, BUNDLE, PROOF})
 """Files in which nothing may be changed, not even to take a secret out."""
@@ -88,6 +89,12 @@ def patch_between(git: Git, before: str, after: str) -> bytes:
     )  # fmt: skip
 
 
+def brought(git: Git, base: str, commit: str) -> Iterator[bytes]:
+    """What the bundle brings: commits, trees and files of every iteration, also what a later one took back."""
+    listed = git.run("rev-list", "--objects", "--no-object-names", commit, f"^{base}").decode().split()
+    return (git.object(oid)[1] for oid in listed)
+
+
 def _files(workspace: Workspace, state: RunState, *, exit_code: int) -> dict[str, bytes]:
     commit = _commit(state)
     files = {
@@ -130,11 +137,8 @@ def _redacted(data: bytes, redact: Redactor) -> bytes:
 
 
 def _check(workspace: Workspace, state: RunState, files: Mapping[str, bytes], redact: Redactor) -> None:
-    """Raise `GreenwardError` for what must not leave: a secret in the changes, and a file that nobody would take."""
-    after = workspace.trees.entries(state.result_tree)
-    changed = [after[path] for path in workspace.changed(state.root_tree, state.result_tree) if path in after]
-    blobs = (workspace.trees.blob(entry.oid) for entry in changed if entry.mode != "160000")
-    if any(map(redact.finds, (*files.values(), *blobs))):
+    """Raise `GreenwardError` for what must not leave: a secret in any commit, and a file that nobody would take."""
+    if any(map(redact.finds, chain(files.values(), brought(workspace.git, state.root_commit, _commit(state))))):
         raise GreenwardError(
             "the result holds the key of the model, so nothing was written",
             hint="revoke the key: some code of the repository knows it",

@@ -33,6 +33,12 @@ def test_a_directory_without_a_repository(tmp_path):
     refused(ran, 2, "is not inside a git repository")
 
 
+@pytest.mark.parametrize("variable", ["TF_BUILD", "TEAMCITY_VERSION"])
+def test_what_a_runner_would_act_upon_wherever_it_stands_is_spelled_otherwise(tmp_path, variable):
+    ran = greenward("fix", tmp_path / "##vso[task.x]", environment=variables(**NOWHERE, **{variable: "1"}))
+    refused(ran, 2, r"#\u0023vso[task.x] is not a directory")
+
+
 def test_a_directory_that_is_not_there(tmp_path):
     ran = greenward("fix", tmp_path / "nowhere", environment=variables(**NOWHERE))
     refused(ran, 2, "is not a directory")

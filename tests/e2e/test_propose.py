@@ -1,6 +1,7 @@
 """`--ci --out`: what a job leaves for the one that publishes, and what a forge sees of it."""
 
 import json
+from base64 import b64encode
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,8 +10,10 @@ from jsonschema import Draft202012Validator
 from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from agent.proposal import layout
-from tests.e2e.harness import KEY, LOCAL, RED, branch, greenward, mended_at_once, plan, variables, writes
+from tests.e2e.harness import KEY, LOCAL, RED, branch, greenward, mended_at_once, plan, subjects, variables, writes
 from tests.gitrepo import git, put
+
+ADDS = RED["sums.py"].replace("a - b", "a + b")
 
 
 def proposed(red, out, script=None, *arguments, **more):
@@ -104,6 +107,30 @@ def test_a_directory_that_holds_something_else_is_refused_before_anything_is_pai
     assert "hint:" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("options", "link", "to"),
+    [
+        (("--out", "proposal"), "proposal", "../elsewhere/empty"),
+        (("--out", "linked/proposal"), "linked", "../elsewhere"),
+        (("--out", "../p", "--request-file", "request.txt"), "request.txt", "/proc/self/environ"),
+        (("--out", "../p", "--request-file", "docs/secret"), "docs", "../elsewhere"),
+    ],
+)
+def test_a_link_that_the_repository_holds_leads_nowhere(red, tmp_path, options, link, to):
+    put(tmp_path / "elsewhere", {"secret": "of the host\n"})
+    (tmp_path / "elsewhere" / "empty").mkdir()
+    (red / link).symlink_to(to)
+    with ScriptedServer(mended_at_once()) as server:
+        ran = greenward("fix", ".", "--ci", *options, *LOCAL, environment=variables(server), cwd=red)
+        assert server.requests == []
+
+    assert ran.code == 2, ran.said
+    assert f"{link} is a link" in ran.err
+    assert "hint:" in ran.err
+    assert "of the host" not in ran.said
+    assert sorted(path.name for path in (tmp_path / "elsewhere").rglob("*")) == ["empty", "secret"]
+
+
 @pytest.mark.parametrize(("options", "words"), [((), "`--out DIR`"), (("--out", "o", "--approve"), "`--approve`")])
 def test_what_a_job_cannot_do_is_said(red, tmp_path, options, words):
     ran = greenward("fix", red, "--ci", *options, *LOCAL, environment=variables(), cwd=tmp_path)
@@ -123,6 +150,21 @@ def test_a_key_that_a_result_holds_leaves_with_nothing(red, tmp_path):
     assert (ran.code, manifest, list(out.iterdir())) == (1, None, [])
     assert "the result holds the key" in ran.err
     assert KEY not in ran.said
+
+
+def test_a_key_that_a_later_commit_takes_back_leaves_with_nothing_however_it_is_spelled(red, tmp_path):
+    out = tmp_path / "proposal"
+    spelled = b64encode(f"RUNAPI_KEY={KEY}".encode()).decode()
+    plants = say("A first try.", call("run_command", command=f"echo {spelled} > notes.txt"), call("run_tests"))
+    takes_back = say("", call("delete_file", path="notes.txt"), call("write_file", path="sums.py", content=ADDS))
+    runs = say("", call("run_tests"))
+    done = say("", call("finish", status="done"))
+    ran, manifest = proposed(red, out, Script(replies=(plan(), plants, takes_back, runs, done)), "--allow-unproven")
+
+    assert len(subjects(red, f"main..{branch(red)}")) == 2
+    assert "notes.txt" not in git(red, "ls-tree", "--name-only", branch(red))
+    assert (ran.code, manifest, list(out.iterdir())) == (1, None, [])
+    assert "the result holds the key" in ran.err
 
 
 def test_the_words_of_a_stranger_are_data(red, tmp_path):

@@ -54,6 +54,8 @@ class Forge:
     """Who git said it is."""
     raw: bytes = b""
     """Every body that was sent."""
+    heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """The first line and the headers of every request, those of git included."""
     answer: tuple[int, object] | None = None
     """What the API answers to everything, if not what it should."""
     waiting: threading.Event = field(default_factory=threading.Event)
@@ -199,6 +201,9 @@ def serving(forge: Forge):
             url = urlsplit(self.path)
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             forge.raw += data
+            forge.heads.append(
+                (f"{self.command} {self.path}", {name.lower(): text for name, text in self.headers.items()})
+            )
             if url.path.startswith("/git/"):
                 self._git(url, data)
                 return

@@ -259,6 +259,19 @@ def test_a_patch_is_printed_as_it_was_checked_and_needs_nothing(root, tmp_path):
     assert (ran.code, written.read_bytes()) == (0, patch)
 
 
+@pytest.mark.parametrize(("place", "output"), [("linked/out", "x.patch"), ("../out", "linked/x.patch")])
+def test_no_link_that_the_target_holds_is_followed(root, tmp_path, place, output):
+    (tmp_path / "elsewhere").mkdir()
+    (root / "linked").symlink_to("../elsewhere")
+    propose(root, root / place)
+    ran = greenward(
+        "publish", place, "--to", "patch", "--output", output, environment=variables(key=None), cwd=root
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "linked is a link" in ran.err
+    assert not list(tmp_path.rglob("x.patch"))
+
+
 def test_an_issue_is_told_once_and_only_in_a_comment_of_our_own(publish, forge):
     forged = str(Marker(key=digest_of_failures((TEST,)), attempt=1, commit="1" * 40))
     forge.remarks.append({"id": 1, "user": {"type": "User"}, "author_association": "NONE", "body": forged})

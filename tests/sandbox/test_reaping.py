@@ -17,6 +17,8 @@ from sandbox.engines import open_engine
 from sandbox.hardening import LIFETIME_LABEL, harden
 from sandbox.owner import Owner
 from sandbox.reaping import GONE, OVER, leftovers, reap
+from sandbox.reply import Request
+from sandbox.stream import Deadline
 from tests.sandbox.proxy import FROM, Fault, Proxy
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +181,22 @@ def test_a_killed_owner_leaves_nothing_running_and_the_rest_is_reaped(client, im
     assert gone_soon(client, boot)
     assert ids(reap(client, here)) == {container.id: GONE}
     assert client.containers(f"greenward.run={boot}") == ()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("late", [0.0, 0.002, 0.005, 0.02])
+def test_whoever_dies_as_a_command_begins_leaves_nothing_running(client, make, here, late):
+    container = make(here)
+    stream, deadline = client.attach(container), Deadline(PATIENCE)
+    client.start(container)
+    script = b"exec sleep 50"
+    stream.send(Request("m", "run", ["1000"]).line() + b"%d\n%s0\n" % (len(script), script), deadline)
+    time.sleep(late)
+    stream.close()
+    limit = time.monotonic() + 10
+    while client.state(container).exit_code is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert client.state(container).exit_code is not None
 
 
 @pytest.mark.docker
