@@ -14,6 +14,7 @@ from agent.proof import Tested
 from agent.proposal import layout
 from agent.proposal.layout import digest_of_failures
 from agent.publishing.body import Marker, body_of, marker_in, title_of
+from agent.publishing.forges import thread_of
 from agent.publishing.http import PAGES, Api
 from agent.publishing.patience import Patience
 from agent.publishing.places import Given, place_of
@@ -312,9 +313,15 @@ def test_an_issue_or_a_merge_request_on_gitlab_is_told_once(publish, forge):
     assert publish.made[3] in forge.remarks[1]["body"]
 
 
-@pytest.mark.parametrize("thread", ["0", "-1", "x", "7/../8", "!", "&7"])
-def test_a_comment_goes_to_a_number_alone(publish, forge, thread):
-    ran = publish(None, "--comment", thread)
+@pytest.mark.parametrize("text", ["0", "-1", "x", "7/../8", "!", "&7", ""])
+def test_a_comment_goes_to_a_number_alone(text):
+    with pytest.raises(UsageProblem) as caught:
+        thread_of(text)
+    assert caught.value.hint
+
+
+def test_a_comment_that_goes_nowhere_is_said_before_anything_is_sent(publish, forge):
+    ran = publish(None, "--comment", "7/../8")
     assert ran.code == 2
     assert "hint: " in ran.err
     assert forge.asked == []
