@@ -124,7 +124,7 @@ class GitHub:
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_PATH": str(event),
                 "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             }  # fmt: skip
-            if step["id"] == "install" and _is_done(step["run"], environment):
+            if step["id"] == "install" and _is_done(step["run"], self.temp):
                 continue
             ran = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
@@ -229,8 +229,8 @@ class GitLab:
             if artifacts.exists():
                 shutil.copytree(artifacts, work, dirs_exist_ok=True)
             own = {**QUICKLY, **_variables(job), **self.environment, **self.variables[job["environment"]["name"]]}
-            own |= {"GITLAB_CI": "true", "PLACE": str(self.place)}
-            lines = [line for line in job["script"] if not _is_done(line, own)]
+            own |= {"GITLAB_CI": "true", "GW_PLACE": str(self.place)}
+            lines = [line for line in job["script"] if not _is_done(line, self.place, own["GW_PACKAGE"])]
             ran = subprocess.run(
                 ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=work, env=own, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, check=False,
@@ -253,14 +253,14 @@ def _variables(job: Mapping[str, Any]) -> dict[str, str]:
 _DONE: set[str] = set()
 
 
-def _is_done(command: str, variables: Mapping[str, str]) -> bool:
+def _is_done(command: str, place: Path, package: str = "") -> bool:
     """Whether a command that installs was carried out already at the same place, from the same package.
 
     Each job has a machine of its own; here they share one, and what the first of them installed is there.
     """
-    if "PLACE" not in variables or ("pip" not in command and "-m venv" not in command):
+    if "pip" not in command and "-m venv" not in command:
         return False
-    known = f"{command}\0{variables['PLACE']}\0{variables.get('PACKAGE')}"
+    known = f"{command}\0{place}\0{package}"
     seen = known in _DONE
     _DONE.add(known)
     return seen

@@ -200,9 +200,9 @@ def test_the_component_is_included_as_its_readme_says():
     (include,) = yaml.safe_load(block)["include"]
     jobs = jobs_of(TEMPLATE, include["inputs"])
     assert re.fullmatch(r"\$CI_SERVER_FQDN/[\w/-]+/greenward@\d+\.\d+\.\d+", include["component"])
-    assert jobs["greenward-propose"]["variables"]["MAX_COST"] == 2
-    assert jobs["greenward-propose"]["variables"]["PACKAGE"]["value"] == "greenward==0.1.0"
-    assert jobs["greenward-publish"]["variables"]["MERGE_REQUEST"] == "push"
+    assert jobs["greenward-propose"]["variables"]["GW_MAX_COST"] == 2
+    assert jobs["greenward-propose"]["variables"]["GW_PACKAGE"]["value"] == "greenward==0.1.0"
+    assert jobs["greenward-publish"]["variables"]["GW_MERGE_REQUEST"] == "push"
 
 
 @pytest.mark.parametrize(
