@@ -2,32 +2,50 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = ["compose", "obeyed", "one_line"]
 
 _SUBJECT = 72
 _BODY = 8_000
 _SPECIAL = re.compile(r"(?:---|#|;|diff |Index: |Conflicts:|>|-{4,})")
-_SKIP = re.compile(r"\[\s*(skip[ -](?:ci|actions)|(?:ci|actions)[ -]skip|no[ -]ci)\s*\]", re.IGNORECASE)
-_CLOSES = re.compile(r"\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:?\s+)([\w./-]*#\d+)", re.IGNORECASE)
-_SIGNED = re.compile(r"^(?:signed-off-by|co-authored-by)\s*:.*", re.IGNORECASE | re.MULTILINE)
+_ACTED_UPON: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(
+            r"\[ *(?:skip[ -](?:ci|actions)|(?:ci|actions)[ -]skip|no[ -]ci) *\]|\*{3}NO_CI\*{3}", re.IGNORECASE
+        ),
+        lambda found: f"({found[0].strip('[]* ')})",
+    ),
+    (
+        re.compile(r"^(skip-checks|signed-off-by|co-authored-by)\s*:", re.IGNORECASE | re.MULTILINE),
+        lambda found: f"{found[1]} -",
+    ),
+    (re.compile(r"@(?=\w)"), lambda _: "(at)"),
+    (re.compile(r"(\w?)#(?=\d)"), lambda found: f"{found[1]} no. ".lstrip()),
+    (re.compile(r"\b(GH)-(?=\d)", re.IGNORECASE), lambda found: f"{found[1]} no. "),
+    (
+        re.compile(r"(?<=/)(issues|pulls?|merge_requests|work_items|epics|discussions)/(?=\d)", re.IGNORECASE),
+        lambda found: f"{found[1]} no. ",
+    ),
+)
+"""What forges act upon, and how it is spelled instead: words that start no pipeline, mentions of people, which notify
+them, numbers and addresses of issues, which `Closes` before them closes, and trailers that speak for others."""
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
 def compose(subject: str, body: str, trailers: Sequence[tuple[str, str]]) -> str:
     """A message whose trailer block is exactly `trailers`, whatever the other two say.
 
-    Text that forges services act on (`[skip ci]`, `Closes #1`) is defused. A trailer's name is a word of letters,
-    digits and dashes.
+    Text that forges act upon (`[skip ci]`, `Closes #1`, `@somebody`) is defused. A trailer's name is a word of
+    letters, digits and dashes.
 
     Raises:
         ValueError: there is no trailer, or one has no proper name.
     """
     if not trailers or not all(_TOKEN.fullmatch(name) for name, _ in trailers):
         raise ValueError("a message needs trailers with proper names")
-    paragraphs = [_cut(one_line(_defused(subject)).lstrip("-#;> "), _SUBJECT) or "Change", _body(body)]
-    paragraphs.append("\n".join(f"{name}: {one_line(value) or '-'}" for name, value in trailers))
+    paragraphs = [_cut(_defused(one_line(subject).lstrip("-#;> ")), _SUBJECT) or "Change", _body(body)]
+    paragraphs.append("\n".join(f"{name}: {_defused(one_line(value)) or '-'}" for name, value in trailers))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
@@ -36,8 +54,9 @@ def obeyed(message: str) -> str:
 
     What `compose` makes has none.
     """
-    if found := _SKIP.search(message) or _CLOSES.search(message) or _SIGNED.search(message):
-        return found[0]
+    for shape, _ in _ACTED_UPON:
+        if found := shape.search(message):
+            return message[found.start() : found.end() + 20].partition("\n")[0]
     return next((repr(c) for c in message if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Cs"}), "")
 
 
@@ -52,7 +71,9 @@ def _body(text: str) -> str:
 
 
 def _defused(text: str) -> str:
-    return _CLOSES.sub(lambda found: found[0].replace("#", "no. "), _SKIP.sub(r"(\1)", text))
+    for shape, spell in _ACTED_UPON:
+        text = shape.sub(spell, text)
+    return text
 
 
 def _visible(text: str) -> str:

@@ -22,7 +22,7 @@ from agent.errors import DamagedRun, UsageProblem
 from agent.gitfailed import failure, quoted, refused
 from sandbox.scratch import make_directory
 
-__all__ = ["FLAGS", "VARIABLES", "Git"]
+__all__ = ["FLAGS", "SHA256_DIGITS", "VARIABLES", "Git"]
 
 FLAGS: Mapping[str, str] = {
     "core.hooksPath": "/dev/null",
@@ -70,6 +70,7 @@ VARIABLES: Mapping[str, str] = {
 _FALLBACK_PATH = "/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT = 120.0
 SHA256_DIGITS = 64
+"""Of an id in a repository whose objects are named by SHA-256, which a bundle can say since its third version."""
 _ELSEWHERE = frozenset(
     {
         "GIT_DIR",

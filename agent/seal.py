@@ -10,7 +10,7 @@
 | examples in docstrings that the base runs as tests; the code around them may change | no | no | yes |
 | the tables of shared files that configure the test runner | no | no | yes |
 | start-up files (`sitecustomize.py`, `usercustomize.py`, `*.pth`), a module named like the test runner | no | no | no |
-| what forges, editors and git run by themselves (`PROTECTED`) | no | no | no |
+| what forges, editors and git run by themselves (`Use.SEALED` in `agent/machines.py`) | no | no | no |
 
 The first seven lines can be lifted for single paths (`unsealed`); the last two never. Paths match whatever their case.
 """
@@ -24,28 +24,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.doctests import examples
+from agent.machines import Use, uses
 from agent.task import TestPolicy
 
-__all__ = ["PROTECTED", "Seal", "runner_tables"]
-
-PROTECTED: tuple[str, ...] = (
-    ".github/*",
-    ".gitlab-ci.yml",
-    ".circleci/*",
-    ".travis.yml",
-    "azure-pipelines.yml",
-    "jenkinsfile",
-    "*.gitattributes",
-    "*.gitmodules",
-    "*.envrc",
-    "*.vscode/*",
-    "*.idea/*",
-    "*.husky/*",
-    "*.devcontainer/*",
-    "*.pre-commit-config.yaml",
-    "*.pre-commit-config.yml",
-)
-"""Case-folded patterns of paths; a leading `*` stands for any directory or none. `.gitignore` runs nothing: free."""
+__all__ = ["Seal", "runner_tables"]
 
 _STARTUP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _RUNNERS = frozenset({"pytest", "_pytest", "pluggy", "unittest", "doctest"})
@@ -138,7 +120,7 @@ class Seal:
         name = _name(path)
         if name in _STARTUP or name.endswith(".pth"):
             return "runs whenever Python starts, so it may not be touched"
-        if _matches(path, PROTECTED):
+        if Use.SEALED in uses(path):
             return "is executed or obeyed on developers' machines or by a forge, so it may not be touched"
         if path not in self.base:
             return self._imposter(path)
@@ -255,7 +237,7 @@ def _of_ini(text: str) -> dict[str, Any]:
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
     for pattern in patterns:
-        plain = pattern.removeprefix("*") if pattern in PROTECTED else pattern.removesuffix("/")
+        plain = pattern.removesuffix("/")
         variants = [plain, f"{plain}/*"] + ([f"*/{plain}"] if plain != pattern else [])
         if any(fnmatch.fnmatchcase(path, variant) for variant in variants):
             return True

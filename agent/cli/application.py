@@ -22,7 +22,7 @@ from agent.redact import Secret
 from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
 
-__all__ = ["app", "console", "main", "resources"]
+__all__ = ["Interrupted", "app", "console", "main", "resources"]
 
 LOG_SHOWN = 4_000
 """Characters of the log of a setup that failed."""
@@ -31,7 +31,11 @@ OVERHEARD = ("TF_BUILD", "TEAMCITY_VERSION")
 
 
 class Interrupted(Exception):
-    """The user, or whoever supervises the process, wants it to end."""
+    """The user, or whoever supervises the process, wants it to end; the hint says what there is to do then."""
+
+    def __init__(self, hint: str = "in the repository, `greenward resume` goes on from here; nothing is lost") -> None:
+        super().__init__(hint)
+        self.hint = hint
 
 
 class Commands(TyperGroup):
@@ -108,8 +112,10 @@ def main() -> None:
             raise
         problem = storage_problem(Path(error.filename or "a file of the run"), error)
         _fail(problem.message, problem.hint, problem.exit_code)
-    except (Interrupted, KeyboardInterrupt):
-        _fail("interrupted", "in the repository, `greenward resume` goes on from here; nothing is lost", 130)
+    except Interrupted as stopped:
+        _fail("interrupted", stopped.hint, 130)
+    except KeyboardInterrupt:
+        _fail("interrupted", Interrupted().hint, 130)
     finally:
         gc.freeze()  # or all that was imported is searched for cycles once more: a tenth of a second
 

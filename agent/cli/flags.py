@@ -89,7 +89,7 @@ PROPOSAL: Group = {
         False,
     ),
     "out": _option(Path, "Write the proposal there, for `greenward publish`.", "DIR", "CI"),
-    "allow_label": _option(str, "A fork's pull request that was just given this label may be worked on.", "NAME", "CI"),
+    "allow_label": _option(str, "A fork's commit that was just given this label may be worked on.", "NAME", "CI"),
     "request_file": _option(Path, "What is asked for, as somebody unknown wrote it.", "FILE", "CI"),
 }
 PROJECT: Group = {

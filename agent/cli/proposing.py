@@ -18,10 +18,11 @@ from agent.errors import GreenwardError, UsageProblem
 from agent.text import one_line
 
 if TYPE_CHECKING:
+    from agent.proposal.origin import Job
     from agent.session import Surroundings
     from agent.state import RunState
 
-__all__ = ["GitHubRunner", "Proposing", "proposing", "request_of"]
+__all__ = ["GitHubRunner", "Proposing", "job_of", "proposing", "request_of"]
 
 SUMMARY_BYTES = 900_000
 """GitHub takes one MiB of all summaries of a step."""
@@ -128,7 +129,7 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
             raise UsageProblem("there is nobody to ask in a job", hint="leave `--approve` out")
         _without_terminal(options)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            _check_origin(str(options["allow_label"] or ""))
+            _check_origin(repo, str(options["allow_label"] or ""))
     if isinstance(out, Path):
         from agent.proposal.writing import check_place
 
@@ -142,20 +143,41 @@ def proposing(options: Flags, repo: Path) -> Iterator[Proposing]:
         raise
 
 
-def _check_origin(label: str) -> None:
-    """Raise `UsageProblem` where the code of a fork would meet the key."""
-    from agent.proposal.origin import refusal
+def job_of(repo: Path) -> "Job":
+    """What GitHub's runner says of the job that this is, and what is checked out in `repo`."""
+    from agent.proposal.origin import Job
 
     try:
         payload = json.loads(Path(os.environ.get("GITHUB_EVENT_PATH", "")).read_bytes())
     except (OSError, ValueError, RecursionError):
         payload = None
-    reason = refusal(os.environ.get("GITHUB_EVENT_NAME", ""), payload if isinstance(payload, dict) else None, label)
-    if reason:
+    return Job(
+        event=os.environ.get("GITHUB_EVENT_NAME", ""),
+        payload=payload if isinstance(payload, dict) else None,
+        sha=os.environ.get("GITHUB_SHA", ""),
+        head=_checked_out(repo),
+    )
+
+
+def _checked_out(repo: Path) -> str:
+    from agent.git import Git
+    from agent.repository import find
+
+    with suppress(GreenwardError), Git(find(repo, os.environ).git_dir, environment=os.environ) as git:
+        return git.find("HEAD^{commit}") or ""
+    return ""
+
+
+def _check_origin(repo: Path, label: str) -> None:
+    """Raise `UsageProblem` where the code of a fork would meet the key."""
+    from agent.proposal.origin import refusal
+
+    if reason := refusal(job_of(repo), label):
         raise UsageProblem(
             reason,
-            hint="a maintainer who has read the changes can let it in: start the job by `pull_request_target` of the"
-            " type `labeled`, with `--allow-label NAME`, and give the pull request that label",
+            hint="a maintainer who has read the changes can let them in: start the job by `pull_request_target` of the"
+            " type `labeled`, with `--allow-label NAME`, check out `github.event.pull_request.head.sha`, and give the"
+            " pull request that label; examples/ci/github-label.yml does so",
         )
 
 

@@ -8,8 +8,8 @@ from importlib.resources import files
 import jinja2
 
 from agent.events import Outcome
+from agent.machines import executed
 from agent.progress import used_lines
-from agent.proposal.executed import executed
 from agent.proposal.markdown import block, code
 from agent.state import RunState
 from agent.summary import final_report, headline, proof, refused

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.durable import write_durably
 from agent.errors import GreenwardError, UsageProblem
-from agent.git import Git
+from agent.git import SHA256_DIGITS, Git
 from agent.proof import PROOF
 from agent.proposal.annotations import annotations_of, as_file
 from agent.proposal.junit import as_junit
@@ -119,8 +119,8 @@ def _commit(state: RunState) -> str:
 def _bundle(workspace: Workspace, state: RunState) -> bytes:
     """The run's commits; the one that they stand on is not among them."""
     path = workspace.git.scratch("bundle")
-    ref = f"refs/heads/{state.started.branch}"
-    workspace.git.run("bundle", "create", "--quiet", "--version=2", str(path), ref, f"^{state.root_commit}")
+    ref, version = f"refs/heads/{state.started.branch}", 3 if len(state.root_commit) == SHA256_DIGITS else 2
+    workspace.git.run("bundle", "create", "--quiet", f"--version={version}", str(path), ref, f"^{state.root_commit}")
     return path.read_bytes()
 
 

@@ -12,15 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from agent.figures import dollars
+from agent.machines import executed
 from agent.proof import Proof, report_before
-from agent.proposal.executed import executed
 from agent.proposal.markdown import block, code
 from agent.publishing.checking import Proposal
 from agent.testreport import Status, TestCase, TestReport
 from agent.text import number_of
 from agent.verdict import UNSEEN, targets_of
 
-__all__ = ["Marker", "body_of", "marker_in", "title_of"]
+__all__ = ["Marker", "body_of", "marker_in", "shortened", "title_of"]
 
 ROWS, FILES, LINES = 60, 60, 20
 LONGEST = 60_000
@@ -110,7 +110,12 @@ def body_of(proposal: Proposal, *, branch: str, attempt: int) -> str:
         commit=proposal.commit,
         unseen=UNSEEN,
     )
-    return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n… cut here for its length.\n"
+    return shortened(text, LONGEST)
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text` up to the end of a line at about so many characters, and a word on that, if it is longer."""
+    return text if len(text) <= limit else f"{text[:limit].rpartition(chr(10))[0]}\n\n… cut here for its length.\n"
 
 
 def _mended(proof: Proof) -> list[_Test]:

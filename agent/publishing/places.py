@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
@@ -12,12 +12,18 @@ from agent.redact import Secret
 
 __all__ = ["TOKENS", "Given", "Place", "Remote", "is_loopback", "place_of", "remote_of"]
 
-Kind = Literal["github", "gitlab", "branch"]
+Forge = Literal["github", "gitlab"]
+Kind = Literal["github", "gitlab", "gitlab push", "branch"]
+"""`gitlab push` is asked by options of a push alone, without its API."""
+JOB_TOKEN = "CI_JOB_TOKEN"  # noqa: S105 - the name of a variable
 TOKENS: Mapping[str, str] = {"github": "GITHUB_TOKEN", "gitlab": "GITLAB_TOKEN"}
 """The variable that holds the token, if no other one is named."""
 _USERS = {"github": "x-access-token", "gitlab": "oauth2"}
+_JOB = "gitlab-ci-token"
 _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _GITLAB = re.compile(r"[0-9]+|[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
+_SSH = re.compile(r"(?:git\+)?ssh(?:\+git)?://.*|(?:[\w.-]+@)?[\w.-]+:(?!//).*", re.IGNORECASE | re.DOTALL)
+"""Also as scp spells it: `git@host:owner/name.git`."""
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[A-Za-z0-9._/+@-]{1,200}(?<![./])")
 
 
@@ -46,6 +52,8 @@ class Given:
     project: str = ""
     target: str = ""
     api: str = ""
+    variable: str = ""
+    """The one that holds the token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,35 +77,37 @@ def place_of(kind: Kind, given: Given, environ: Mapping[str, str], token: Secret
     Raises:
         UsageProblem: something is missing, or an address is none that a token may be sent to.
     """
+    user = _JOB if given.variable == JOB_TOKEN else ""
     if kind == "branch":
         address = given.remote or _remote("github", environ) or _remote("gitlab", environ)
         on_gitlab = not given.remote and not _remote("github", environ)
-        user = _USERS["gitlab" if on_gitlab else "github"]
+        user = user or _USERS["gitlab" if on_gitlab else "github"]
         return Place(kind=kind, remote=remote_of(_needed(address, "--remote URL", ""), user, token))
+    forge: Forge = "github" if kind == "github" else "gitlab"
     if token is None:
-        raise UsageProblem(
-            "there is no token", hint=f"set {TOKENS[kind]}, or name another variable by `--token-variable`"
-        )
-    names = {
-        "github": ("GITHUB_REPOSITORY", "GITHUB_API_URL", ""),
-        "gitlab": ("CI_PROJECT_ID", "CI_API_V4_URL", environ.get("CI_DEFAULT_BRANCH", "")),
-    }
-    project, api, fallback = names[kind]
-    target = given.target or _target(kind, environ) or fallback
+        variable = given.variable or TOKENS[forge]
+        raise UsageProblem("there is no token", hint=f"set {variable}, or name another variable by `--token-variable`")
+    target = given.target or _target(forge, environ)
+    if not _BRANCH.fullmatch(_needed(target, "--target BRANCH", "")):
+        raise UsageProblem(f"{target!r} is not the name of a branch", hint="give one as `--target BRANCH`")
+    address = _needed(given.remote or _remote(forge, environ), "--remote URL", "")
+    remote = remote_of(address, user or _USERS[forge], token)
+    if kind == "gitlab push":
+        return Place(kind=kind, remote=remote, target=target)
+    if user:
+        hint = "give it `--merge-request push`, or GITLAB_TOKEN with the scope `api`"
+        raise UsageProblem("a job's own token opens no merge request by GitLab's API", hint=hint)
+    return _with_api(kind, given, environ, Place(kind=kind, remote=remote, target=target, token=token))
+
+
+def _with_api(kind: Forge, given: Given, environ: Mapping[str, str], place: Place) -> Place:
+    names = {"github": ("GITHUB_REPOSITORY", "GITHUB_API_URL"), "gitlab": ("CI_PROJECT_ID", "CI_API_V4_URL")}
+    project, api = names[kind]
     found = _needed(given.project or environ.get(project, ""), "--project NAME", project)
     if not (_GITHUB if kind == "github" else _GITLAB).fullmatch(found):
         raise UsageProblem(f"{found!r} is not the name of a project", hint="give it as `--project OWNER/NAME`")
-    if not _BRANCH.fullmatch(_needed(target, "--target BRANCH", "")):
-        raise UsageProblem(f"{target!r} is not the name of a branch", hint="give one as `--target BRANCH`")
-    address = _needed(given.remote or _remote(kind, environ), "--remote URL", "")
-    return Place(
-        kind=kind,
-        remote=remote_of(address, _USERS[kind], token),
-        project=found,
-        target=target,
-        api=_checked(_needed(given.api or environ.get(api, ""), "--api-url URL", api)).rstrip("/"),
-        token=token,
-    )
+    address = _checked(_needed(given.api or environ.get(api, ""), "--api-url URL", api)).rstrip("/")
+    return replace(place, project=found, api=address)
 
 
 def remote_of(address: str, user: str, token: Secret | None) -> Remote:
@@ -108,6 +118,12 @@ def remote_of(address: str, user: str, token: Secret | None) -> Remote:
     """
     if address.startswith("/"):
         return Remote(address=address)
+    if _SSH.fullmatch(address):
+        raise UsageProblem(
+            "publish does not push over ssh: the user's keys and configuration are out of its reach on purpose",
+            hint="give the repository's https:// address and a token in a variable; or write a checked patch by"
+            " `--to patch --output FILE`, and push it by a step of your own",
+        )
     return Remote(address=_checked(address), user=user, token=token)
 
 
@@ -145,15 +161,16 @@ def _needed(value: str, option: str, variable: str) -> str:
     return value
 
 
-def _target(kind: Kind, environ: Mapping[str, str]) -> str:
+def _target(kind: Forge, environ: Mapping[str, str]) -> str:
     if kind == "gitlab":
-        return environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "") or environ.get("CI_COMMIT_BRANCH", "")
+        names = ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_BRANCH", "CI_DEFAULT_BRANCH")
+        return next((environ[name] for name in names if environ.get(name)), "")
     if head := environ.get("GITHUB_HEAD_REF", ""):
         return head
     return environ.get("GITHUB_REF_NAME", "") if environ.get("GITHUB_REF_TYPE") == "branch" else ""
 
 
-def _remote(kind: Kind, environ: Mapping[str, str]) -> str:
+def _remote(kind: Forge, environ: Mapping[str, str]) -> str:
     server = "GITHUB_SERVER_URL" if kind == "github" else "CI_SERVER_URL"
     project = "GITHUB_REPOSITORY" if kind == "github" else "CI_PROJECT_PATH"
     if not environ.get(server) or not environ.get(project):

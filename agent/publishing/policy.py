@@ -5,7 +5,7 @@
 | a path that some file system takes for another one, or for git's own directory | always | no |
 | a symbolic link or a submodule, new or changed | always | no |
 | a file larger than 10 MiB | always | no |
-| what forges, editors, git or Python run by themselves (`OBEYED`, and those of `agent/seal.py`) | always | yes |
+| what forges, editors, git or Python run by themselves (`agent/machines.py`) | always | yes |
 | a file that becomes executable | always | yes |
 | a test or its configuration that the base has; under `fix` also a new one beside them | always | yes |
 """
@@ -15,45 +15,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.machines import Use, uses
 from agent.paths import GITLINK, LINK, Move, refusals
 from agent.seal import Seal
 from agent.task import Mode
 from agent.trees import FILE_BYTES, Entry
 from sandbox import MIB
 
-__all__ = ["OBEYED", "Change", "Objection", "objections", "seal_of"]
+__all__ = ["Change", "Objection", "objections", "seal_of"]
 
-OBEYED = (
-    ".gitlab/*",
-    "*.gitlab-ci.y*ml",
-    "bitbucket-pipelines.yml",
-    ".buildkite/*",
-    ".drone.yml",
-    ".woodpecker/*",
-    ".woodpecker.yml",
-    ".cirrus.y*ml",
-    ".semaphore/*",
-    ".teamcity/*",
-    "appveyor.yml",
-    ".appveyor.yml",
-    "azure-pipelines*.y*ml",
-    "cloudbuild.y*ml",
-    "*action.yml",
-    "*action.yaml",
-    "*.githooks/*",
-    "*hooks/pre-commit",
-    "*hooks/pre-push",
-    "*hooks/post-checkout",
-    "*hooks/post-merge",
-    "*lefthook.y*ml",
-    "*.gitconfig",
-    "*.lfsconfig",
-    "*codeowners",
-    "*.npmrc",
-    "renovate.json*",
-    ".renovaterc*",
-)
-"""Case-folded patterns beside those that are sealed for every run; a leading `*` stands for any directory or none."""
 _TEST = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py")
 _EXECUTABLE = "100755"
 
@@ -124,17 +94,8 @@ def _kind(change: Change) -> str | None:
 
 def _clause(change: Change, seal: Seal, read: Callable[[Entry], bytes]) -> str | None:
     old, new = change.old, change.new
-    if _obeyed(change.path):
+    if Use.REFUSED in uses(change.path):
         return "is executed or obeyed by a forge or by git, so it may not be touched"
     if new is not None and new.mode == _EXECUTABLE and (old is None or old.mode != _EXECUTABLE):
         return "becomes executable"
     return seal.refusal(change.path, read(old) if old else None, read(new) if new else None)
-
-
-def _obeyed(path: str) -> bool:
-    folded = path.casefold()
-    for pattern in OBEYED:
-        bare = pattern.removeprefix("*")
-        if fnmatch.fnmatchcase(folded, bare) or (bare != pattern and fnmatch.fnmatchcase(folded, f"*/{bare}")):
-            return True
-    return False

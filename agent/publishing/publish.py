@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from agent.errors import PublishingStopped
 from agent.publishing.body import Marker, body_of, marker_in, title_of
 from agent.publishing.checking import Proposal, is_ours
-from agent.publishing.forges import Draft, Forge, Request
-from agent.publishing.pushing import Pusher, branch_of
+from agent.publishing.forges import Draft, Forge, Remark, Request, Thread, standing
+from agent.publishing.pushing import Pusher, Seen, branch_of
+from agent.publishing.pushoptions import NOT_DONE, options_of
 from agent.publishing.quarantine import Quarantine
+from agent.publishing.sending import Sending
 
-__all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request"]
+__all__ = ["MOST", "Published", "Terms", "check_base", "publish_branch", "publish_request", "publish_with_options"]
 
 MOST = 3
 """Proposals for the same failing tests, if nobody says otherwise."""
@@ -46,7 +48,7 @@ def check_base(quarantine: Quarantine, base: str, terms: Terms) -> None:
         )
 
 
-def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Published:
+def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms, sending: Sending) -> Published:
     """Push the branch alone; how often is counted by refs beside it.
 
     Raises:
@@ -54,13 +56,31 @@ def publish_branch(proposal: Proposal, pusher: Pusher, terms: Terms) -> Publishe
         ForgeProblem: the remote cannot be reached, or does not take it.
     """
     seen = pusher.look(proposal)
-    pusher.check_tip(proposal, seen)
-    known = {int(number): oid for number, oid in seen.counted.items() if number.isdecimal()}
-    last = max(known, default=0)
-    same = known.get(last) == proposal.commit
-    attempt = _counted(last, same=same, terms=terms)
-    pusher.push(proposal, seen, number=None if same else attempt)
+    attempt, number = _numbered(proposal, pusher, seen, terms)
+    with sending.of(f"the branch {branch_of(proposal)}"):
+        pusher.push(proposal, seen, number=number)
     return Published(branch=branch_of(proposal), commit=proposal.commit, attempt=attempt)
+
+
+def publish_with_options(
+    proposal: Proposal, pusher: Pusher, terms: Terms, sending: Sending, *, target: str
+) -> Published:
+    """Push the branch, and have options of the push open its draft request or bring the body of that up to date.
+
+    What is open, or was closed, cannot be seen this way: a request is asked for where the branch is new, or was never
+    published so, and where a person wants one more.
+
+    Raises:
+        PublishingStopped, ForgeProblem: as `publish_branch` does; or the forge did not do what the options ask for.
+    """
+    branch, seen = branch_of(proposal), pusher.look(proposal)
+    attempt, number = _numbered(proposal, pusher, seen, terms)
+    body = body_of(proposal, branch=branch, attempt=attempt)
+    draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
+    new = seen.tip is None or not seen.counted or terms.again
+    with sending.of(f"the branch {branch}, with its request"):
+        pusher.push(proposal, seen, number=number, options=options_of(draft, new=new), alarm=NOT_DONE)
+    return Published(branch=branch, commit=proposal.commit, attempt=attempt)
 
 
 def publish_request(
@@ -68,9 +88,10 @@ def publish_request(
     pusher: Pusher,
     forge: Forge,
     terms: Terms,
+    sending: Sending,
     *,
     target: str,
-    remark_on: int | None = None,
+    remark_on: Thread | None = None,
 ) -> Published:
     """Push the branch, and open its one draft request or bring that up to date; `remark_on` is also told, in a comment.
 
@@ -80,16 +101,20 @@ def publish_request(
     """
     branch = branch_of(proposal)
     requests = forge.requests(branch)
-    known = next((each for each in requests if each.state == "open" and each.target == target), None)
+    known = standing(requests, target)
     attempt = _attempt(proposal, requests, known, terms)
+    remarks = () if remark_on is None else forge.remarks(remark_on)  # before anything is sent: it may not be there
     seen = pusher.look(proposal)
     pusher.check_tip(proposal, seen)
     body = body_of(proposal, branch=branch, attempt=attempt)
     draft = Draft(branch=branch, target=target, title=title_of(proposal), body=body)
-    pusher.push(proposal, seen)
-    request = forge.update(known, draft) if known else forge.open(draft)
+    with sending.of(f"the branch {branch}"):
+        pusher.push(proposal, seen)
+    with sending.of("the request"):
+        request = forge.update(known, draft) if known else forge.open(draft)
     if remark_on is not None:
-        _remark(forge, remark_on, request, body)
+        with sending.of("the comment"):
+            _remark(forge, remark_on, remarks, request, body)
     return Published(branch=branch, commit=proposal.commit, attempt=attempt, url=request.url, opened=known is None)
 
 
@@ -110,6 +135,16 @@ def _is_of(marker: Marker, proposal: Proposal) -> bool:
     return (marker.key, marker.commit) == (proposal.key, proposal.commit)
 
 
+def _numbered(proposal: Proposal, pusher: Pusher, seen: Seen, terms: Terms) -> tuple[int, int | None]:
+    """Which proposal for the same failing tests this is by the refs beside the branch, and as what to count it."""
+    pusher.check_tip(proposal, seen)
+    known = {int(number): oid for number, oid in seen.counted.items() if number.isdecimal()}
+    last = max(known, default=0)
+    same = known.get(last) == proposal.commit
+    attempt = _counted(last, same=same, terms=terms)
+    return attempt, None if same else attempt
+
+
 def _counted(last: int, *, same: bool, terms: Terms) -> int:
     """The number of a proposal after `last`, which is that one's if it is the `same`."""
     if same:
@@ -122,13 +157,13 @@ def _counted(last: int, *, same: bool, terms: Terms) -> int:
     return last + 1
 
 
-def _remark(forge: Forge, number: int, request: Request, body: str) -> None:
-    """Say what the request says in the one comment on `number` that is ours, or in a new one."""
+def _remark(forge: Forge, thread: Thread, remarks: tuple[Remark, ...], request: Request, body: str) -> None:
+    """Say what the request says in the one of the `remarks` in `thread` that is ours, or in a new one."""
     marker = marker_in(body)
     found = (
         each
-        for each in forge.remarks(number)
+        for each in remarks
         if each.trusted and (other := marker_in(each.body)) and marker and other.key == marker.key
     )
     first, _, rest = body.partition("\n")
-    forge.remark(number, f"{first}\nProposed in {request.url}\n\n{rest}", next(found, None))
+    forge.remark(thread, f"{first}\nProposed in {request.url}\n\n{rest}", next(found, None))

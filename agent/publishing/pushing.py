@@ -3,13 +3,14 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from agent.errors import DamagedRun, ForgeProblem, PublishingStopped
+from agent.errors import DamagedRun, ForgeProblem, PublishingStopped, StorageProblem
 from agent.gitfailed import GitFailed
 from agent.publishing.checking import Proposal, is_ours
+from agent.publishing.patience import Patience, Trouble
 from agent.publishing.places import Remote, is_loopback
 from agent.publishing.quarantine import Quarantine
 from agent.text import one_line
@@ -22,6 +23,13 @@ SECONDS = 300.0
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _CERTIFICATES = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[!-~]+)")
+_BUSY = re.compile(
+    r"returned error: (?:429|50[234])|HTTP (?:429|50[234])|could not resolve host|failed to connect|couldn't connect"
+    r"|connection (?:refused|reset|timed out)|empty reply from server|unexpected disconnect|early EOF",
+    re.IGNORECASE,
+)
+"""What git says, and it says it in no other way, of a remote that may answer a little later."""
+UNDONE = "open the request by hand, or delete the branch and run the job again"
 HINT = "check the address and that the token may write to the repository"
 
 
@@ -47,9 +55,10 @@ class Pusher:
     in no file and in no address.
     """
 
-    def __init__(self, quarantine: Quarantine, remote: Remote, environ: Mapping[str, str]) -> None:
+    def __init__(self, quarantine: Quarantine, remote: Remote, environ: Mapping[str, str], patience: Patience) -> None:
         self._quarantine = quarantine
         self._remote = remote
+        self._patience = patience
         names = _CERTIFICATES if is_loopback(remote.address) else (*_PROXIES, *_CERTIFICATES)
         # A proxy's own credentials would stand on a command line.
         self._variables = {name: environ[name] for name in names if environ.get(name) and "@" not in environ[name]}
@@ -92,8 +101,12 @@ class Pusher:
                 hint="merge or rename the branch; greenward pushes over nothing but its own commits",
             )
 
-    def push(self, proposal: Proposal, seen: Seen, *, number: int | None = None) -> None:
+    def push(
+        self, proposal: Proposal, seen: Seen, *, number: int | None = None, options: Sequence[str] = (), alarm: str = ""
+    ) -> None:
         """Have the branch lead to the result, if it leads still where it was seen; count the push as `number`.
+
+        `options` go along with the push, and `alarm` is what the remote says if they were for nothing.
 
         Raises:
             ForgeProblem: the remote does not take it.
@@ -106,16 +119,35 @@ class Pusher:
             return
         asked = [f"{proposal.commit}:{ref}" for ref, old in refs.items() if old != proposal.commit]
         atomic = ["--atomic"] if len(asked) > 1 else []
-        self._speak("push", "--quiet", "--no-verify", *atomic, *leases, "--", self._remote.address, *asked)
+        told = [f"--push-option={option}" for option in options]
+        command = ("push", "--quiet", "--no-verify", *atomic, *told, *leases, "--", self._remote.address, *asked)
+        self._speak(*command, alarm=alarm)
 
-    def _speak(self, *arguments: str) -> bytes:
-        with self._credentials() as helper:
+    def _speak(self, *arguments: str, alarm: str = "") -> bytes:
+        """What git prints; asked again where the remote is busy. A push that has arrived already is none to git."""
+        tried = 0
+        while isinstance(came := self._once(*arguments, alarm=alarm), Trouble):
+            tried += 1
+            if not self._patience.wait(came, tried):
+                raise came.problem
+        return came
+
+    def _once(self, *arguments: str, alarm: str) -> bytes | Trouble:
+        settings = {"credential.helper": ""}
+        with self._credentials() as settings["credential.helper"]:
             try:
                 return self._quarantine.run(
-                    *arguments, variables=self._variables, settings={"credential.helper": helper}, timeout=SECONDS
+                    *arguments, variables=self._variables, settings=settings, timeout=SECONDS, alarm=alarm
                 )
+            except StorageProblem as failure:
+                if "left on" in failure.message:
+                    raise
+                said, hint, busy = failure.message, HINT, False
             except GitFailed as failure:
-                raise ForgeProblem(f"the remote repository: {one_line(failure.stderr)}", hint=HINT) from None
+                said, hint, busy = failure.stderr, HINT, bool(_BUSY.search(failure.stderr))
+                if alarm and alarm in said:
+                    said, hint, busy = said[said.rindex(alarm) :], f"the branch is there: {UNDONE}", False
+        return Trouble(problem=ForgeProblem(f"the remote repository: {one_line(said)}", hint=hint), again=busy)
 
     @contextmanager
     def _credentials(self) -> Iterator[str]:

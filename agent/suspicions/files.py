@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 
+from agent.machines import Use, uses
 from agent.suspicions.kinds import Kind, Suspicion
 from agent.suspicions.work import Change, Role, Work, name_of, role_of
 
@@ -24,12 +25,6 @@ _FREE = frozenset({"test", "tests", "__init__", "__main__", "setup", "conftest",
 _BYTECODE = (".pyc", ".pyo")
 _BINARIES = (".so", ".pyd", ".dll", ".dylib", ".egg", ".whl", ".pyz", ".exe", ".o", ".a", ".jar", ".pickle", ".pkl")
 _ROOTS = frozenset({"", "src", "lib", "python", "test", "tests"})
-_MACHINE = re.compile(
-    r"(?:.*/)?(?:(?:gnu)?makefile|justfile|taskfile\.ya?ml|dockerfile|containerfile|(?:docker-)?compose\.ya?ml"
-    r"|package\.json|\.envrc|\.bashrc|\.profile|vagrantfile|\.gitconfig|lefthook\.ya?ml)"
-    r"|(?:.*/)?(?:\.githooks|hooks|\.husky|\.vscode|\.idea|\.devcontainer|\.github|\.circleci)/.*"
-    r"|(?:.*/)?(?:\.gitlab-ci\.yml|\.travis\.yml|\.pre-commit-config\.ya?ml|azure-pipelines\.yml|jenkinsfile)"
-)
 _PROGRAMS = (b"\x7fELF", b"MZ\x90", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _WORDS = {
     Kind.STARTUP_FILE: "is run whenever Python starts",
@@ -58,7 +53,7 @@ def _kind(path: str, data: bytes) -> Kind | None:
         return Kind.COMMITTED_BYTECODE
     if path.endswith(_BINARIES) or (data.startswith(_PROGRAMS) and role_of(path) is not Role.TEST):
         return Kind.BINARY_BESIDE_CODE
-    if _MACHINE.fullmatch(path) and not _HOOKS_IN_PYTHON.fullmatch(path):
+    if Use.FLAGGED in uses(path) and not _HOOKS_IN_PYTHON.fullmatch(path):
         return Kind.MACHINE_FILE
     return None
 

@@ -26,7 +26,7 @@ PACKAGES = "/opt/greenward/lib/python3.11/site-packages"
 MODEL = "http://127.0.0.1:8080/v1"
 VARIABLES = {
     **PRICES, "GREENWARD_BASE_URL": MODEL, "RUNAPI_KEY": KEY, "PYTHONPATH": PACKAGES, "PIP_NO_DEPS": "1",
-    "PIP_NO_INDEX": "1", "GITLAB_CI": "true", "PACKAGE": "",
+    "PIP_NO_INDEX": "1", "GITLAB_CI": "true",
 }  # fmt: skip
 ENGINE = Setup(script="apt-get -qq update\napt-get -qq -y install --no-install-recommends docker.io iptables")
 """An engine of its own, from Debian's packages."""
@@ -155,20 +155,16 @@ class ContainedJob(Container):
         )
         assert ran.code == 0, ran.out
 
-    def script(self, file: Path, name: str, inputs: Mapping[str, str] | None = None) -> Job:
-        """Run the script of a job in a file of GitLab's, with the job's own variables."""
-        (job,) = (found[name] for found in yaml.safe_load_all(file.read_text()) if name in found)
-        lines = "\n".join(job["script"])
-        for key, value in (inputs or {}).items():
-            lines = lines.replace(f"$[[ inputs.{key} ]]", value)
-        variables = VARIABLES | {"PACKAGE": self.package}
-        named = {key: value for key, value in job["variables"].items() if key not in variables}
-        return self.run(lines, cwd="/builds/sums", **variables, **named)
+    def script(self, file: Path, name: str) -> Job:
+        """Run the script of a job in a file of GitLab's, with the job's own variables, but for the package."""
+        job = yaml.safe_load(file.read_text())[name]
+        stated = {key: each["value"] if isinstance(each, dict) else each for key, each in job["variables"].items()}
+        variables = {key: str(value) for key, value in stated.items()} | VARIABLES | {"GW_PACKAGE": self.package}
+        return self.run("\n".join(job["script"]), cwd="/builds/sums", **variables)
 
     def greenward(self, arguments: str, **variables: str) -> Job:
         """Run a command of what the script has installed, without a key."""
         given = {name: value for name, value in VARIABLES.items() if name != "RUNAPI_KEY"} | variables
-        del given["PACKAGE"]
         return self.run(f"/tmp/greenward/bin/greenward {arguments}", cwd="/builds/sums", **given)
 
 

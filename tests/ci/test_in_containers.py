@@ -159,7 +159,7 @@ def test_a_job_with_an_engine_of_its_own_beside_it_runs_there_by_its_certificate
     job, _ = at_once(lambda: jobs("--network", service.network), lambda: loaded(service, environment))
     job.put("/certs/client", service.client)
 
-    ran = job.script(EXAMPLES / "gitlab.yml", "greenward-propose", {"package": job.package, "max-cost": "1"})
+    ran = job.script(EXAMPLES / "gitlab.yml", "greenward-propose")
     assert ran.code == 0, ran.out
     assert "environment: cached" in ran.out
     assert "green: judged in a fresh container" in ran.out

@@ -234,13 +234,20 @@ def test_the_manifest_is_as_its_schema_says(red, tmp_path):
     Draft202012Validator(layout.schema()).validate(json.loads((tmp_path / "p" / "manifest.json").read_text()))
 
 
-def test_the_key_meets_no_code_of_a_fork(red, tmp_path):
-    event = tmp_path / "event.json"
-    head = {"repo": {"full_name": "them/kit"}}
-    event.write_text(json.dumps({"repository": {"full_name": "us/kit"}, "pull_request": {"head": head}}))
+def test_the_key_meets_no_code_of_a_fork_but_what_was_labelled(red, tmp_path):
+    event, label = tmp_path / "event.json", ("--allow-label", "mend")
+    head = {"repo": {"full_name": "them/kit"}, "sha": git(red, "rev-parse", "HEAD")}
+    given = {"action": "labeled", "label": {"name": "mend"}, "sender": {"type": "User"}}
+    event.write_text(json.dumps({"repository": {"full_name": "us/kit"}, "pull_request": {"head": head}, **given}))
     more = on_github(tmp_path) | {"GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_EVENT_PATH": str(event)}
     ran, manifest = proposed(red, tmp_path / "p", None, **more)
 
     assert (ran.code, manifest) == (2, None)
     assert "error: the code is that of them/kit" in ran.err
     assert "--allow-label" in ran.err
+    ran, manifest = proposed(red, tmp_path / "p", None, *label, "--allow-unproven", **more)
+    assert (ran.code, manifest.base) == (0, head["sha"]), ran.said
+    git(red, "commit", "-q", "--allow-empty", "-m", "pushed after the label")
+    ran, manifest = proposed(red, tmp_path / "later", None, *label, **more)
+    assert (ran.code, manifest) == (2, None)
+    assert "another one is checked out" in ran.err

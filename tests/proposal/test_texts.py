@@ -3,14 +3,12 @@
 import json
 from xml.etree import ElementTree as ET
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from agent import events as e
 from agent.proposal.annotations import EACH, Annotation, annotations_of, as_commands, as_file
-from agent.proposal.executed import executed
 from agent.proposal.junit import as_junit
 from agent.proposal.markdown import block, code
 from agent.proposal.request import LARGEST, as_data
@@ -54,29 +52,6 @@ def test_whatever_a_block_holds_it_ends_where_it_is_to(text):
     kinds = [kind for kind, _ in of_kind(MarkdownIt().parse(f"{block(text)}\n\nafter\n"))]
 
     assert kinds == ["fence", "paragraph_open", "inline", "text", "paragraph_close"]
-
-
-@pytest.mark.parametrize(
-    ("path", "by"),
-    [
-        (".github/workflows/ci.yml", "by GitHub's runners"),
-        ("sub/action.yaml", "by GitHub's runners"),
-        (".gitlab-ci.yml", "by a forge's runners"),
-        (".husky/pre-commit", "by git"),
-        (".pre-commit-config.yaml", "by git"),
-        (".vscode/tasks.json", "by editors"),
-        (".envrc", "by entering the directory"),
-        ("src/x.pth", "whenever Python starts"),
-        ("tests/conftest.py", "whenever tests run"),
-        ("Setup.py", "by builds"),
-        ("MAKEFILE", "by developers"),
-        ("scripts/do.sh", "by developers"),
-        ("src/app.py", ""),
-        ("docs/makefile.md", ""),
-    ],
-)
-def test_files_that_are_executed_elsewhere_are_told(path, by):
-    assert executed(path) == by
 
 
 def test_commands_of_a_runner_hold_what_is_said_and_no_other_command():

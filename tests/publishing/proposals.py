@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.commitmessage import compose
 from agent.events import Outcome
+from agent.git import SHA256_DIGITS
 from agent.proof import Chance, Cost, Link, Place, Proof, Tested, dump
 from agent.proposal import layout
 from agent.proposal.layout import Manifest, digest_of_failures, file_of
@@ -76,9 +77,14 @@ class Recipe:
     request: str = "Make it work."
 
 
-def target_of(root: Path, files: Mapping[str, str | bytes] | None = None) -> Path:
+def another(number: int) -> Recipe:
+    """Another way to mend the same tests."""
+    return Recipe(message=compose(f"Way {number}", "", TRAILERS))
+
+
+def target_of(root: Path, files: Mapping[str, str | bytes] | None = None, *options: str) -> Path:
     """A repository with a red suite."""
-    return repository(root, dict(files or FILES))
+    return repository(root, dict(files or FILES), *options)
 
 
 def propose(root: Path, out: Path, recipe: Recipe | None = None) -> str:
@@ -167,8 +173,8 @@ def bundle_of(workspace: Workspace, base: str, commit: str) -> bytes:
     path, ref = workspace.git.scratch("bundle"), "refs/heads/greenward/bundled"
     workspace.git.run("update-ref", ref, commit)
     without = [f"^{base}"] if base != commit else []
-    status = (0, 128) if base == commit else (0,)
-    workspace.git.run("bundle", "create", "--quiet", "--version=2", str(path), ref, *without, ok=status)
+    status, version = (0, 128) if base == commit else (0,), 3 if len(commit) == SHA256_DIGITS else 2
+    workspace.git.run("bundle", "create", "--quiet", f"--version={version}", str(path), ref, *without, ok=status)
     workspace.git.run("update-ref", "-d", ref)
     return path.read_bytes() if path.exists() else b""
 

@@ -9,20 +9,31 @@ from dataclasses import replace
 import pytest
 
 from agent import proof as proofs
-from agent.commitmessage import compose
 from agent.errors import ForgeProblem, UsageProblem
 from agent.proof import Tested
 from agent.proposal import layout
 from agent.proposal.layout import digest_of_failures
 from agent.publishing.body import Marker, body_of, marker_in, title_of
-from agent.publishing.http import Api
+from agent.publishing.forges import thread_of
+from agent.publishing.http import PAGES, Api
+from agent.publishing.patience import Patience
 from agent.publishing.places import Given, place_of
 from agent.redact import Secret
 from agent.testreport import Status
 from tests.e2e.harness import greenward, variables
 from tests.gitrepo import git, put
 from tests.publishing.forge import PROJECT, Forge, bare_of, serving
-from tests.publishing.proposals import CANARY, MENDED, TRAILERS, WITNESS, Recipe, arm, checked, propose, target_of
+from tests.publishing.proposals import (
+    CANARY,
+    MENDED,
+    WITNESS,
+    Recipe,
+    another,
+    arm,
+    checked,
+    propose,
+    target_of,
+)
 
 TEST = "tests/test_app.py::test_add"
 SPY = """#!{python}
@@ -86,11 +97,6 @@ def gitlab(forge):
         "CI_API_V4_URL": f"{forge.url}/api/v4",
         "CI_DEFAULT_BRANCH": "main",
     }
-
-
-def another(number):
-    """Another way to mend the same tests."""
-    return Recipe(message=compose(f"Way {number}", "", TRAILERS))
 
 
 def branch_in(forge):
@@ -224,6 +230,22 @@ def test_a_branch_is_pushed_from_a_shallow_clone_to_a_directory_without_a_token(
     assert git(forge.remote, "rev-list", "--count", branch_in(forge)) == "3"
 
 
+def test_a_repository_that_names_objects_by_sha_256_is_published_as_any_other(tmp_path):
+    root = target_of(tmp_path / "target", None, "--object-format=sha256")
+    with serving(Forge(remote=bare_of(root, tmp_path / "remote.git"), token=CANARY)) as forge:
+        for number in range(2):
+            out = tmp_path / f"out-{number}"
+            commit = propose(root, out, another(number))
+            ran = greenward(
+                "publish", out, "--repo", root, "--to", "github", "--remote", f"{forge.url}/git/remote.git",
+                environment=variables(key=None, **github(forge)),
+            )  # fmt: skip
+            assert ran.code == 0, ran.said
+            assert forge.branches()[f"refs/heads/{branch_in(forge)}"] == commit
+        assert len(commit) == 64
+        assert marker_in(forge.requests[0]["body"]).attempt == 2
+
+
 def test_a_patch_is_printed_as_it_was_checked_and_needs_nothing(root, tmp_path):
     propose(root, tmp_path / "out", Recipe(steps=({**MENDED, "more.bin": b"\0\1"},)))
     patch = (tmp_path / "out" / layout.PATCH).read_bytes()
@@ -262,11 +284,47 @@ def test_an_issue_is_told_once_and_only_in_a_comment_of_our_own(publish, forge):
     assert f"https://forge.example/{PROJECT}/pull/1" in ours["body"]
 
 
-def test_an_issue_on_gitlab_is_told_once(publish, forge):
+@pytest.mark.parametrize("to", ["github", "gitlab"])
+def test_a_comment_of_our_own_is_found_behind_many_others_and_only_at_the_forge(publish, forge, to):
+    forge.page = 2
+    forge.remarks += [{"id": n, "user": {"type": "User"}, "author": {"id": 1}, "body": f"{n}"} for n in range(1, 6)]
     for number in range(2):
-        assert publish(another(number), "--comment", "7", to="gitlab").code == 0
-    assert len(forge.remarks) == 1
+        ran = publish(another(number), "--comment", "7", to=to)
+        assert ran.code == 0, ran.said
+    assert len(forge.remarks) == 6
+    assert publish.made[1] in forge.remarks[-1]["body"]
+
+
+def test_a_list_without_end_is_given_up_before_anything_is_sent(publish, forge):
+    forge.page = 1
+    forge.remarks += [{"id": n, "user": {"type": "User"}, "body": "x"} for n in range(PAGES + 1)]
+    ran = publish(None, "--comment", "7")
+    assert ran.code == 11
+    assert "longer than 20 pages" in ran.err
+    assert forge.written == []
+    assert not [name for name in forge.branches() if "greenward" in name]
+
+
+def test_an_issue_or_a_merge_request_on_gitlab_is_told_once(publish, forge):
+    for number, thread in enumerate(("#7", "7", "!7", "!7")):
+        assert publish(another(number), "--comment", thread, "--max-proposals", "9", to="gitlab").code == 0
+    assert [each["on"] for each in forge.remarks] == ["issues/7", "merge_requests/7"]
     assert publish.made[1] in forge.remarks[0]["body"]
+    assert publish.made[3] in forge.remarks[1]["body"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "7/../8", "!", "&7", ""])
+def test_a_comment_goes_to_a_number_alone(text):
+    with pytest.raises(UsageProblem) as caught:
+        thread_of(text)
+    assert caught.value.hint
+
+
+def test_a_comment_that_goes_nowhere_is_said_before_anything_is_sent(publish, forge):
+    ran = publish(None, "--comment", "7/../8")
+    assert ran.code == 2
+    assert "hint: " in ran.err
+    assert forge.asked == []
 
 
 @pytest.mark.parametrize(
@@ -285,6 +343,17 @@ def test_a_forge_that_says_no_is_quoted_and_nothing_is_pushed(publish, forge, an
     assert told in ran.err
     assert "hint: " in ran.err
     assert not [name for name in forge.branches() if "greenward" in name]
+
+
+def test_a_remote_that_denies_permission_is_the_forges_word_and_no_full_disk(publish, forge):
+    put(forge.remote, {"hooks/pre-receive": "#!/bin/sh\necho 'Permission denied: read only token' >&2\nexit 1\n"})
+    (forge.remote / "hooks" / "pre-receive").chmod(0o755)
+    ran = publish()
+    assert ran.code == 11, ran.said
+    assert "the remote repository: " in ran.err
+    assert "read only token" in ran.err
+    assert "resume" not in ran.err
+    assert forge.written == []
 
 
 def test_a_wrong_token_is_an_error_that_says_so(publish, forge):
@@ -342,6 +411,19 @@ def test_github_acts_upon_nothing_that_a_patch_holds(root, tmp_path):
     assert ran.err.endswith(f"::{token}::\n")
 
 
+@pytest.mark.parametrize(("to", "code"), [("github", 2), ("branch", 2), ("patch", 0)])
+def test_no_branch_brings_the_commits_of_a_fork_along(publish, forge, tmp_path, to, code):
+    event = tmp_path / "event.json"
+    head = {"repo": {"full_name": "them/kit"}}
+    event.write_text(json.dumps({"repository": {"full_name": PROJECT}, "pull_request": {"head": head}}))
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_EVENT_PATH": str(event)}
+    ran = publish(None, to=to, **job)
+    assert ran.code == code, ran.said
+    assert code == 0 or ("commits of them/kit" in ran.err and "--to patch" in ran.err)
+    assert forge.asked == []
+    assert not [name for name in forge.branches() if "greenward" in name]
+
+
 HOSTILE = (
     "tests/test_x.py::test[<img src=https://evil.example/?q=1>]",
     "tests/test_x.py::test[![x](https://evil.example/y)]",
@@ -382,7 +464,7 @@ def test_the_body_names_what_somebody_executes(root, tmp_path):
     propose(root, tmp_path / "out", Recipe(steps=({**MENDED, "Makefile": b"all:\n"},)))
     body = body_of(checked(root, tmp_path / "out"), branch="greenward/fix-0", attempt=1)
     assert "| `Makefile` | new; **executed by developers** |" in body
-    assert "**1 of these are executed outside of any sandbox" in body
+    assert "**1 of these are executed or obeyed outside of any sandbox" in body
     assert "$0.0123" in body
 
 
@@ -465,7 +547,7 @@ def test_the_variables_of_a_job_say_where_to_publish():
         {"remote": "http://git.example/o/r.git"},
         {"remote": "https://user:secret@git.example/o/r.git"},
         {"remote": "ext::sh -c true"},
-        {"remote": "ssh://git.example/o/r"},
+        {"remote": "git://git.example/o/r"},
         {"remote": "--upload-pack=true"},
         {"remote": "https://git.example/o/r.git\n"},
         {"remote": ""},
@@ -486,6 +568,18 @@ def test_an_address_that_a_token_may_not_go_to_is_refused(given):
     assert "secret" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["ssh://git@git.example/o/r.git", "git+ssh://git.example/o/r", "git@git.example:o/r.git", "git.example:o/r.git"],
+)
+@pytest.mark.parametrize("kind", ["github", "gitlab", "gitlab push", "branch"])
+def test_a_remote_over_ssh_is_refused_with_what_to_do_instead(kind, address):
+    with pytest.raises(UsageProblem, match="over ssh") as caught:
+        place_of(kind, replace(FULL, remote=address), {}, TOKEN)
+    assert "https://" in caught.value.hint
+    assert "--to patch" in caught.value.hint
+
+
 def test_without_a_token_there_is_no_request():
     with pytest.raises(UsageProblem, match="no token"):
         place_of("github", FULL, {}, None)
@@ -494,12 +588,7 @@ def test_without_a_token_there_is_no_request():
 def test_an_answer_without_end_is_cut_off(forge):
     forge.answer = (200, ["x" * (9 * 2**20)])
     with pytest.raises(ForgeProblem, match="larger than"):
-        Api(f"{forge.url}/api/v3", {}).get("/x")
-
-
-def test_a_forge_that_is_not_there_is_an_error_of_its_own():
-    with pytest.raises(ForgeProblem, match="cannot be reached"):
-        Api("http://127.0.0.1:9", {}).get("/x")
+        Api(f"{forge.url}/api/v3", {}, Patience()).get("/x")
 
 
 def test_the_place_of_a_proposal_has_to_be_a_directory(tmp_path, root):

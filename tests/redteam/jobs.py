@@ -159,7 +159,7 @@ class Jobs:
         found = clean(
             HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(self.room / "cache"),
             TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), RUNNER_TEMP=str(place),
-            PLACE=str(place / "greenward"),
+            GW_PLACE=str(place / "greenward"),
         )  # fmt: skip
         if self.kind == "gitlab":
             return found | {"GITLAB_CI": "true", "CI": "true", "TF_BUILD": "True"}
@@ -248,8 +248,8 @@ def _action(given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 
 def _gitlab(job: str, command: str) -> tuple[str, dict[str, str]]:
     """The line of GitLab's job that runs greenward, and the job's own variables."""
-    *_, jobs = yaml.safe_load_all((ROOT / "examples" / "ci" / "gitlab.yml").read_text())
-    line = jobs[job]["script"][-1].replace("$[[ inputs.max-cost ]]", "1").replace("/tmp/greenward", '"$PLACE"')
+    jobs = yaml.safe_load((ROOT / "examples" / "ci" / "gitlab.yml").read_text())
+    line = jobs[job]["script"][-1]
     given = {name: each["value"] if isinstance(each, dict) else each for name, each in jobs[job]["variables"].items()}
     variables = {name: str(each) for name, each in given.items() if not name.startswith("DOCKER_")}
     return re.sub('(greenward"?) fix ', rf"\1 {command} ", line), variables
