@@ -9,7 +9,8 @@
     ├── ProviderRefused     7  key, quota or credits
     ├── ProposalRefused     9  a proposal is not what its proof says, or holds what may not be published
     ├── PublishingStopped  10  no further proposal is made: their number, a person's word, or greenward's own commit
-    └── ForgeProblem       11  the forge cannot be reached, or does not do what it is asked
+    ├── ForgeProblem       11  the forge cannot be reached, or does not do what it is asked
+    └── Defect             70  greenward itself is wrong (`EX_SOFTWARE` of sysexits.h)
 
 Outcomes of a run (not green, out of budget, unproven) are values, not errors: see `agent.events.Outcome`.
 """
@@ -18,6 +19,7 @@ from typing import ClassVar
 
 __all__ = [
     "DamagedRun",
+    "Defect",
     "ForgeProblem",
     "GreenwardError",
     "ModelProblem",
@@ -93,3 +95,9 @@ class ForgeProblem(GreenwardError):
     """The forge, or the remote repository, cannot be reached or does not do what it is asked."""
 
     exit_code = 11
+
+
+class Defect(GreenwardError):
+    """Greenward itself is wrong. Nothing is said of the code or the tests of anybody else."""
+
+    exit_code = 70

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.errors import GreenwardError, ModelProblem, ProviderRefused
+from agent.errors import Defect, GreenwardError, ModelProblem, ProviderRefused
 from agent.events import Why
 from agent.folding import fold
 from agent.journal import Journal
@@ -55,4 +55,4 @@ def stop_of(error: BaseException) -> Stop:
         case SandboxError():
             return Stop(why="sandbox", reason=one_line(error.message), exit_code=4)
         case _:
-            return Stop(why="error", reason=one_line(f"{type(error).__name__}: {error}"), exit_code=1)
+            return Stop(why="error", reason=one_line(f"{type(error).__name__}: {error}"), exit_code=Defect.exit_code)

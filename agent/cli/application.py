@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -17,7 +17,7 @@ from agent import __version__
 from agent.cli.concealing import conceal
 from agent.cli.helping import Program
 from agent.console import Console
-from agent.errors import GreenwardError
+from agent.errors import Defect, GreenwardError
 from agent.redact import Secret
 from agent.text import encodable, excerpt, sanitise
 from sandbox import SandboxError, SetupFailed
@@ -109,13 +109,15 @@ def main() -> None:
         from agent.durable import is_about_storage, storage_problem
 
         if not is_about_storage(error):
-            raise
+            _confess(error)
         problem = storage_problem(Path(error.filename or "a file of the run"), error)
         _fail(problem.message, problem.hint, problem.exit_code)
     except Interrupted as stopped:
         _fail("interrupted", stopped.hint, 130)
     except KeyboardInterrupt:
         _fail("interrupted", Interrupted().hint, 130)
+    except Exception as error:  # noqa: BLE001 - whatever it is, no secret may stand in what is printed of it
+        _confess(error)
     finally:
         gc.freeze()  # or all that was imported is searched for cycles once more: a tenth of a second
 
@@ -135,7 +137,20 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, hint: str, code: int) -> None:
+def _confess(error: Exception) -> NoReturn:
+    """Tell of a fault of our own, with what a report of it needs."""
+    from traceback import format_exception
+
+    console.tell(sanitise("".join(format_exception(error)).rstrip()))
+    _fail(
+        f"greenward is broken: {type(error).__name__}: {error}",
+        "this is a fault of greenward's own: please report it, with the lines above. A run that had begun is kept,"
+        " and `greenward resume` goes on with it",
+        Defect.exit_code,
+    )
+
+
+def _fail(message: str, hint: str, code: int) -> NoReturn:
     console.tell(f"error: {sanitise(message)}" + (f"\n\nhint: {sanitise(hint)}" if hint else ""))
     if console.structured:
         from agent.stream import error_line

@@ -78,12 +78,12 @@ class Proposing:
         """Write as much as there is of a run that was stopped."""
         if self._out is None or self._around is None:
             return
+        from agent.pausing import stop_of
+
         with suppress(GreenwardError, OSError):
             found = found_run(self._repo, None)
             if found.id not in self._before:
-                self._write(
-                    found.state, getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4)
-                )
+                self._write(found.state, stop_of(error).exit_code)
 
     def _write(self, state: "RunState", exit_code: int) -> None:
         if self._out is None or self._around is None:

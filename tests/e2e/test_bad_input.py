@@ -1,14 +1,28 @@
 """Each thing that can be wrong with what a user has or types: a message, a hint, the documented exit code."""
 
 import json
+import os
 import socket
 import subprocess
+import sys
 
 import pytest
 
 from agent.models.script import Script, ScriptedReply
 from agent.models.server import ScriptedServer
-from tests.e2e.harness import KEY, LOCAL, LOCALLY, RED, ended, greenward, journals, mended_at_once, start, variables
+from tests.e2e.harness import (
+    KEY,
+    LOCAL,
+    LOCALLY,
+    RED,
+    ROOT,
+    ended,
+    greenward,
+    journals,
+    mended_at_once,
+    start,
+    variables,
+)
 from tests.gitrepo import git, put, repository, state
 
 NOWHERE = {"GREENWARD_BASE_URL": "http://127.0.0.1:9/v1"}
@@ -225,3 +239,29 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(red):
     assert process.wait() == 141
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+BREAKS = """
+import os
+from agent import runs
+from agent.cli import main
+
+def runs_directory(*_):
+    raise LookupError(f"with {os.environ['SEEN']} in it")
+
+runs.runs_directory = runs_directory
+main()
+"""
+
+
+def test_a_fault_of_our_own_has_a_code_of_its_own_and_shows_no_key(red):
+    done = subprocess.run(
+        [sys.executable, "-c", BREAKS, "runs", "--repo", str(red)], cwd=ROOT,
+        env=os.environ | {"RUNAPI_KEY": KEY, "SEEN": KEY},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 70
+    assert "in runs_directory" in done.stderr, "a report of it needs to say where"
+    assert "error: greenward is broken: LookupError: with [redacted] in it\n\nhint: " in done.stderr
+    assert "please report it" in done.stderr
+    assert KEY not in done.stderr + done.stdout

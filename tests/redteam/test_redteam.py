@@ -78,7 +78,6 @@ def test_what_machines_obey_is_marked_where_it_is_proposed_and_not_published(for
     summary = for_machines.text("proposal, summary.md")
     for path in OBEYED:
         assert f"`{path}` is executed or obeyed by a forge" in for_machines.text("publish, log")
-    for path in ("action.yml", "hooks/pre-push"):
         assert re.search(rf"^\| `{re.escape(path)}` \| new; \*\*\w+ ", summary, re.MULTILINE), path
     assert for_machines.forge.heads == []
     assert for_machines.refs[0] == for_machines.refs[1]
