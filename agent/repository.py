@@ -2,6 +2,7 @@
 
 import pwd
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from os import getuid
 from pathlib import Path
@@ -86,7 +87,9 @@ def _is_git_dir(directory: Path) -> bool:
 
 
 def _check_top(top: Path, environment: Mapping[str, str]) -> None:
-    homes = {Path(pwd.getpwuid(getuid()).pw_dir).resolve()}
+    homes = set()
+    with suppress(KeyError):  # in a container, users may be numbers alone
+        homes.add(Path(pwd.getpwuid(getuid()).pw_dir).resolve())
     if environment.get("HOME"):
         homes.add(Path(environment["HOME"]).resolve())
     if top in homes or top.parent == top:

@@ -90,6 +90,8 @@ class Result:
     exit_code: int | None
     reason: str
     verdict: VerdictKind | None
+    sandbox: str
+    """`docker`, or `local`: nothing isolated what was executed, and nothing is proven."""
     tests_were_free: bool
     """Whether no test was sealed, because the user said so."""
     suspicions: tuple[Suspicion, ...]
@@ -154,6 +156,7 @@ def result_of(state: RunState, where: str = "", *, exit_code: int | None = None)
         exit_code=code,
         reason=state.reason,
         verdict=state.verdict.kind if state.verdict else None,
+        sandbox=state.started.sandbox,
         tests_were_free=state.tests_are_free,
         suspicions=state.verdict.suspicions if state.verdict else (),
         refused=state.refused,

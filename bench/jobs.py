@@ -115,7 +115,8 @@ class Runner:
             place = Path(directory)
             root = repository(place / "work", self.files)
             began = time.monotonic()
-            self._run(root, "bash", "-eo", "pipefail", "-c", INSTALLS, PLACE=str(place / "greenward"), SOURCE=str(ROOT))
+            ours = {"RUNNER_TEMP": str(place), "GITHUB_ACTION_PATH": str(ROOT)}
+            self._run(root, "bash", "-eo", "pipefail", "-c", INSTALLS, **ours)
             installed, moment = time.monotonic(), time.time()
             with ScriptedServer(MENDS) as server:
                 python, out = str(place / "greenward" / "bin" / "python"), str(place / "proposal")

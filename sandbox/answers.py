@@ -39,7 +39,7 @@ def read_info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo
             runc=parts.get("runc", ""),
             rootless=any("name=rootless" in str(each) for each in info.get("SecurityOptions") or ()),
             root=str(info.get("DockerRootDir", "")),
-            now=datetime.fromisoformat(info["SystemTime"]).timestamp() if info.get("SystemTime") else 0.0,
+            now=_moment(info.get("SystemTime") or ""),
         )
 
 
@@ -67,6 +67,7 @@ def read_state(found: Mapping[str, Any]) -> ContainerState:
             status=str(state["Status"]),
             exit_code=int(state["ExitCode"]) if ended else None,
             out_of_memory=bool(state.get("OOMKilled")),
+            ended=_moment(state.get("FinishedAt") or "") if ended else 0.0,
         )
 
 
@@ -79,3 +80,8 @@ def read_labelled(found: Mapping[str, Any]) -> Labelled:
             created=float(found["Created"]),
             labels=dict(found["Labels"] or {}),
         )
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch; 0 for none, which is the year 1 to engines."""
+    return datetime.fromisoformat(text).timestamp() if text and not text.startswith("0001-") else 0.0

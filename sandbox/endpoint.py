@@ -25,6 +25,8 @@ class Endpoint:
     tls: bool = False
     verify: bool = True
     """Whether the engine's certificate is checked."""
+    directory: Path | None = None
+    """Where the files are looked for; those that are not there are None."""
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
@@ -65,8 +67,9 @@ def _with_certificates(url: str, directory: Path, *, verify: bool) -> Endpoint:
         return path if path.is_file() else None
 
     return Endpoint(
-        url=url, tls=True, verify=verify, ca=present("ca.pem"), certificate=present("cert.pem"), key=present("key.pem")
-    )
+        url=url, tls=True, verify=verify, directory=directory, ca=present("ca.pem"), certificate=present("cert.pem"),
+        key=present("key.pem"),
+    )  # fmt: skip
 
 
 def _current_context(configuration: Path) -> str:

@@ -7,6 +7,7 @@ does not answer as `EngineGone`. A client belongs to one thread.
 
 import hashlib
 import math
+import re
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from sandbox.endpoint import Endpoint, resolve
 from sandbox.patience import Patience
 from sandbox.records import ContainerSpec, ContainerState, EngineInfo, Image, Labelled
 from sandbox.stream import Stream
+from sandbox.unreachable import advice, cause_of
 
 __all__ = ["Client", "ContainerSpec", "ContainerState", "EngineInfo", "Image", "Labelled", "connect"]
 
@@ -36,7 +38,7 @@ def connect(environment: Mapping[str, str], patience: Patience | None = None) ->
         SandboxUnavailable: no such engine, or it does not answer.
     """
     endpoint, patience = resolve(environment), patience or Patience()
-    with _told("reach the Docker engine", SandboxUnavailable, SandboxUnavailable, _hint(endpoint)):
+    with _told("reach the Docker engine", SandboxUnavailable, SandboxUnavailable, endpoint):
         _knock(endpoint, patience)
         return Client(_open(endpoint, patience), endpoint, patience)
 
@@ -112,7 +114,9 @@ class Client:
             self._api.remove_image(reference)
 
     def import_image(self, filesystem: IO[bytes], *, reference: str, changes: Sequence[str] = ()) -> str:
-        """Make an image of a root file system's tar, like `docker import`, and return its id.
+        """Make an image of a root file system's tar, like `docker import`, and return the id of what has its name then.
+
+        That is another one if somebody else on the engine made one of the same name meanwhile.
 
         Raises:
             SandboxLost: the engine got other bytes than the tar, which is not compressed, has.
@@ -126,12 +130,13 @@ class Client:
                 yield piece
 
         with self._call(f"import the image `{reference}`", TRANSFER):
-            self._api.import_image(pieces(), repository=name, tag=tag, changes=list(changes))
-        image = self._present(reference)
+            said = self._api.import_image(pieces(), repository=name, tag=tag, changes=list(changes))
+        made = re.search(r"sha256:[0-9a-f]{64}", str(said))
+        image = (self.image(made[0]) if made else None) or self._present(reference)
         if image.layers not in ((), (f"sha256:{digest.hexdigest()}",)):
-            self.remove_image(reference)
+            self.remove_image(image.id)
             raise SandboxLost(f"the image `{reference}` was damaged on its way to the engine")
-        return image.id
+        return self._present(reference).id
 
     def load(self, archive: IO[bytes]) -> tuple[str, ...]:
         """Take in the images of a `docker save` (compressed or not) and return their names or ids."""
@@ -287,7 +292,7 @@ class Client:
         """One call within `seconds`; after one that failed no connection of it is left, or used again."""
         self._api.timeout = math.ceil(seconds)
         try:
-            with _told(what, kind, EngineGone, _hint(self.endpoint)):
+            with _told(what, kind, EngineGone, self.endpoint):
                 yield
         except BaseException:
             for response in self._api.streamed:
@@ -298,13 +303,9 @@ class Client:
             self._api.streamed.clear()
 
 
-def _hint(endpoint: Endpoint) -> str:
-    return f"is the engine running, and may you use {endpoint.url}? see `docker info`"
-
-
 @contextmanager
-def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], hint: str) -> Generator[None]:
-    """Say in our own error what the SDK, HTTP or the socket said; `hint` is for an engine that does not answer."""
+def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], endpoint: Endpoint) -> Generator[None]:
+    """Say in our own error what the SDK, HTTP or the socket said, with advice for an engine that does not answer."""
     try:
         import docker.errors  # noqa: PLC0415
         import requests.exceptions  # noqa: PLC0415
@@ -323,7 +324,7 @@ def _told(what: str, refused: type[SandboxError], gone: type[SandboxError], hint
         urllib3.exceptions.HTTPError,
         OSError,
     ) as error:
-        raise gone(f"cannot {what}: {str(error).strip()[:500]}", hint=hint) from error
+        raise gone(f"cannot {what}: {cause_of(error)[:500]}", hint=advice(endpoint, error)) from error
 
 
 def _knock(endpoint: Endpoint, patience: Patience) -> None:
@@ -340,11 +341,22 @@ def _open(endpoint: Endpoint, patience: Patience, *, version: str = "auto") -> o
     from docker.tls import TLSConfig  # noqa: PLC0415
 
     class Punctual(APIClient):
-        """The SDK leaves out the deadline in some calls (attach, pull, import), and what it streams open on errors."""
+        """The SDK leaves out the deadline in some calls (attach, pull, import), and what it streams open on errors.
+
+        And HTTP takes proxies and certificate authorities of the environment over those of the engine.
+        """
 
         def __init__(self, **options: Any) -> None:
             self.streamed: list[Any] = []
-            super().__init__(**options)
+            try:
+                super().__init__(**options)
+            except BaseException:
+                self.close()
+                raise
+
+        def request(self, *arguments: Any, **options: Any) -> Any:
+            self.trust_env = False  # the SDK's constructor calls already, and would set it anew
+            return super().request(*arguments, **options)
 
         def send(self, request: Any, **kwargs: Any) -> Any:
             kwargs["timeout"] = kwargs.get("timeout") or self.timeout
@@ -357,9 +369,7 @@ def _open(endpoint: Endpoint, patience: Patience, *, version: str = "auto") -> o
     if endpoint.tls:
         pair = (str(endpoint.certificate), str(endpoint.key)) if endpoint.certificate and endpoint.key else None
         tls = TLSConfig(client_cert=pair, ca_cert=str(endpoint.ca) if endpoint.ca else None, verify=endpoint.verify)
-    api = Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(patience.prompt), tls=tls)
-    api.trust_env = False
-    return api
+    return Punctual(base_url=endpoint.url, version=version, timeout=math.ceil(patience.prompt), tls=tls)
 
 
 def _split(reference: str) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from sandbox import Engine, Limits, SandboxError, Setup
+from sandbox.arrival import await_engine
 from sandbox.owner import Owner
 from sandbox.scratch import sweep
 
@@ -21,7 +22,8 @@ __all__ = ["Opening", "cache_directory", "open_engine", "prepare_ahead", "scratc
 def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
     """The engine `docker` or `local`, with `host` as the variables of the host's process.
 
-    What processes that are gone left behind is removed first: containers and temporary directories.
+    What processes that are gone left behind is removed first: containers and temporary directories. An engine that is
+    still coming up is waited for.
 
     Raises:
         SandboxUnavailable: it does not answer.
@@ -32,6 +34,7 @@ def open_engine(kind: str, host: Mapping[str, str]) -> Iterator[Engine]:
 
         yield LocalEngine(host=host, cache=cache_directory(host) / "environments")
         return
+    await_engine(host)
     with _docker_engine(host) as engine:
         yield engine
 

@@ -9,6 +9,8 @@ __all__ = ["Patience"]
 class Patience:
     """Seconds, each for one thing."""
 
+    arrival: float = 60.0
+    """An engine behind TCP, for coming up: a service may begin after the job that uses it."""
     prompt: float = 30.0
     """A call to the engine that does little."""
     creation: float = 120.0

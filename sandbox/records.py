@@ -80,6 +80,8 @@ class ContainerState:
     status: str
     exit_code: int | None
     out_of_memory: bool
+    ended: float = 0.0
+    """Seconds since the epoch, by the engine's clock; 0 if it never ran, and where the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

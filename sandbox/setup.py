@@ -158,7 +158,8 @@ class DockerEngine:
         with self._container(_spec(base.id, key, self._seconds + MARGIN, room)) as (container, stream):
             log = _Log(settings, say, end)
             self._check(self._run(container, stream, room, log), log)
-            return self._committed(container, key, path)
+            # jobs that are containers have locks each of their own: another may have made the same by now
+            return self._cached(key) or self._committed(container, key, path)
 
     def _check(self, ended: ContainerState | None, log: "_Log") -> None:
         """Raise what a setup that ended like this came to, unless it ended well."""

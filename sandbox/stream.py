@@ -91,7 +91,8 @@ class Stream:
 
     def close(self) -> None:
         """Cut the connection; the process sees the end of its input."""
-        for each in (self._socket, self._raw):
+        around = getattr(self._socket, "_response", None)  # with TLS, it has a file that keeps the socket open
+        for each in (self._socket, self._raw) if around is None else (around, self._socket):
             with contextlib.suppress(OSError):
                 each.close()
 

@@ -8,11 +8,21 @@ import pytest
 from agent.config import load_settings
 from agent.doctor import Context, Report, Row, Verdict, ok, problem, skipped, warning
 from agent.doctor.examining import CHECKS, Check, examine
-from agent.doctor.machine import GIB, check_git, check_python, check_runs_disk, check_settings, room, version_in
+from agent.doctor.machine import (
+    GIB,
+    check_git,
+    check_place,
+    check_python,
+    check_runs_disk,
+    check_settings,
+    room,
+    version_in,
+)
 from agent.doctor.project import check_repository, check_tests
 from agent.doctor.rendering import as_json, as_text
 from agent.errors import DamagedRun
 from sandbox import MIB, SandboxError
+from sandbox.contained import container_mark
 from tests.gitrepo import git, put, repository
 from tests.sandbox.test_images import NO_REGISTRY, filesystem, host_with, mmdebstrap  # noqa: F401  (a fixture)
 
@@ -257,3 +267,24 @@ def test_a_table_that_says_too_much_is_a_problem(tmp_path):
     found = examine(context(repo=repo), (Check(name="tests", look=check_tests),)).rows[0].finding
     assert verdict(found) == ("problem", 2)
     assert "a repository may not set `model`" in found.found
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"GITHUB_ACTIONS": "true", "CI": "true"}, "; a job of GitHub"),
+        ({"GITLAB_CI": "true"}, "; a job of GitLab"),
+        ({}, ""),
+    ],
+)
+def test_it_is_said_whether_this_is_a_container_and_whose_job(environ, says):
+    found = check_place(context(environ=environ)).found
+    assert ("in a container" in found) is bool(container_mark())
+    assert found.endswith(says) if says else "job" not in found
+
+
+@pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv"])
+def test_a_container_is_known_by_what_engines_leave_in_it(tmp_path, mark):
+    assert container_mark(tmp_path) == ""
+    put(tmp_path, {mark.strip("/"): ""})
+    assert container_mark(tmp_path) == mark

@@ -15,9 +15,11 @@ from agent.doctor.engine import (
     check_limits,
     of_engine,
     of_limits,
+    way_to,
 )
 from agent.doctor.examining import Check, examine
 from agent.doctor.leftovers import check_containers
+from sandbox.endpoint import Endpoint
 from sandbox.engine import EngineInfo, connect
 from sandbox.images import Names
 from sandbox.probe import Probed
@@ -44,9 +46,32 @@ INFO = EngineInfo(
     ],
 )
 def test_an_engine_is_judged_by_what_it_says(change, expected, says):
-    found = of_engine(dataclasses.replace(INFO, **change), "unix:///x")
+    found = of_engine(dataclasses.replace(INFO, **change), Endpoint(url="unix:///x"))
     assert found.verdict == expected
     assert says in found.found
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "container", "says", "warned"),
+    [
+        (Endpoint(), "", "reached by a socket", False),
+        (Endpoint(), "/.dockerenv", "that of the machine around this container", False),
+        (Endpoint(url="tcp://127.0.0.1:2375"), "", "reached by TCP on this machine", False),
+        (
+            Endpoint(url="tcp://docker:2376", tls=True),
+            "/.dockerenv",
+            "`docker`: its paths are not those of here",
+            False,
+        ),
+        (Endpoint(url="tcp://docker:2376", tls=True, verify=False), "", "with TLS, but not checked", False),
+        (Endpoint(url="tcp://docker:2375"), "/.dockerenv", "reached in the clear", True),
+    ],
+)
+def test_it_is_said_how_an_engine_is_reached(endpoint, container, says, warned):
+    way, hint = way_to(endpoint, container)
+    assert says in way
+    assert bool(hint) is warned
+    assert of_engine(INFO, endpoint).verdict == ("warning" if warned else "ok")
 
 
 @pytest.mark.docker

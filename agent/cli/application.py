@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent import __version__
+from agent.cli.concealing import conceal
 from agent.cli.helping import Program
 from agent.console import Console
 from agent.errors import Defect, GreenwardError
@@ -92,6 +93,7 @@ def main() -> None:
     from agent.config import KEY_VARIABLES
 
     console.keep(Secret(os.environ[name].strip()) for name in KEY_VARIABLES if name in os.environ)
+    conceal(KEY_VARIABLES)
     console.overheard = any(os.environ.get(name) for name in OVERHEARD)
     _tune()
     signal.signal(signal.SIGINT, _interrupt)

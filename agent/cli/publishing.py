@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.application import Interrupted, app, console, resources
+from agent.cli.concealing import conceal
 from agent.cli.flags import Where
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def _secrets(variable: str) -> "tuple[tuple[Secret, ...], Secret | None]":
     from agent.redact import Secret
 
     names = dict.fromkeys((*KEY_VARIABLES, *TOKENS.values(), "GH_TOKEN", "CI_JOB_TOKEN", variable))
+    conceal(names)
     values = {name: found for name in names if name and (found := os.environ.pop(name, "").strip())}
     secrets = {name: Secret(value) for name, value in values.items()}
     console.keep(secrets.values())

@@ -4,12 +4,15 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 from agent.config import Settings
 from agent.doctor import Context, Finding, ok, problem, skipped, warning
 from agent.doctor.machine import room, version_in
 from agent.errors import SandboxProblem
 from sandbox import SandboxUnavailable
+from sandbox.contained import container_mark
+from sandbox.endpoint import Endpoint
 from sandbox.engine import Client, EngineInfo
 from sandbox.engines import cache_directory
 from sandbox.hardening import harden
@@ -17,7 +20,16 @@ from sandbox.images import Base, Names, base_image, present_base
 from sandbox.owner import Owner
 from sandbox.probe import LIMITS, Probed, last_line, probe_container, unchecked
 
-__all__ = ["check_disk", "check_engine", "check_image", "check_limits", "of_engine", "of_limits", "with_engine"]
+__all__ = [
+    "check_disk",
+    "check_engine",
+    "check_image",
+    "check_limits",
+    "of_engine",
+    "of_limits",
+    "way_to",
+    "with_engine",
+]
 
 SAFE = {"engine": (29, 5, 1), "runc": (1, 2, 8), "Docker Desktop": (4, 44, 3)}
 """The versions that close known ways out of containers, or into the host through the engine."""
@@ -51,20 +63,26 @@ def check_engine(context: Context) -> Finding:
     settings = context.usable_settings()
     if settings is not None and settings.sandbox == "local":
         return warning(
-            "the sandbox is `local`: it isolates nothing, and its best verdict is `unproven`",
+            "the sandbox is `local`: it isolates nothing, and its best verdict is `unproven`"
+            + (
+                " (this container keeps tests from the machine around it, not from greenward)"
+                if container_mark()
+                else ""
+            ),
             "for a proof use the sandbox `docker`",
         )
     with context.engine() as client:
-        return of_engine(client.info(), client.endpoint.url)
+        return of_engine(client.info(), client.endpoint)
 
 
-def of_engine(info: EngineInfo, url: str) -> Finding:
-    """What to think of an engine that says this of itself."""
+def of_engine(info: EngineInfo, endpoint: Endpoint) -> Finding:
+    """What to think of an engine that says this of itself, and is reached there."""
     named = "Docker" if info.name == "Engine" else info.name or "an engine"
-    parts = [f"{url}: {named} {info.version}", f"API {info.api}", info.product, info.storage_driver]
+    parts = [f"{endpoint.url}: {named} {info.version}", f"API {info.api}", info.product, info.storage_driver]
     parts += [f"cgroups v{info.cgroup_version}" if info.cgroup_version else "", "rootless" if info.rootless else ""]
     parts += [f"runc {info.runc}" if info.runc else "", info.system]
-    found = ", ".join(part for part in parts if part)
+    way, seen = way_to(endpoint, container_mark())
+    found = f"{', '.join(part for part in parts if part)}; {way}"
     stated = {
         "engine": info.version if info.name == "Engine" else "",
         "runc": info.runc,
@@ -83,7 +101,24 @@ def of_engine(info: EngineInfo, url: str) -> Finding:
     if info.rootless and info.cgroup_version == "1":
         hint = "a rootless engine needs cgroups v2 to limit anything"
         return warning(f"{found}; its limits may not be kept", hint)
-    return ok(found)
+    return warning(found, seen) if seen else ok(found)
+
+
+def way_to(endpoint: Endpoint, container: str) -> tuple[str, str]:
+    """How an engine is reached from here, and what to do about it if anything; `container` is what tells of one."""
+    if endpoint.url.startswith("unix:"):
+        outside = ": that of the machine around this container, if it was mounted" if container else ""
+        return f"reached by a socket{outside}", ""
+    host = urlsplit(endpoint.url).hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127."):
+        return f"reached by TCP on this {'container' if container else 'machine'}", ""
+    way = f"on another machine or in another container, `{host}`: its paths are not those of here, and need not be"
+    if endpoint.tls:
+        return f"{way}; reached with TLS" if endpoint.verify else f"{way}; reached with TLS, but not checked", ""
+    hint = (
+        "whoever reaches it controls it, and reads what is sent: use TLS (port 2376), unless the network is this job's"
+    )
+    return f"{way}; reached in the clear", hint
 
 
 def _look_at_image(context: Context, client: Client, settings: Settings) -> Finding:

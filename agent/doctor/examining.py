@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.doctor import Context, Finding, Report, Row, problem
 from agent.doctor.engine import check_disk, check_engine, check_image, check_limits
 from agent.doctor.leftovers import check_containers, check_directories, check_environments
-from agent.doctor.machine import check_git, check_python, check_runs_disk, check_settings
+from agent.doctor.machine import check_git, check_place, check_python, check_runs_disk, check_settings
 from agent.doctor.project import check_repository, check_tests
 from agent.doctor.provider import check_abilities, check_endpoint, check_key
 from agent.errors import GreenwardError, SandboxProblem
@@ -25,6 +25,7 @@ class Check:
 
 CHECKS = (
     Check(name="python", look=check_python),
+    Check(name="place", look=check_place),
     Check(name="git", look=check_git),
     Check(name="settings", look=check_settings),
     Check(name="repository", look=check_repository),

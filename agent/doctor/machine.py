@@ -11,13 +11,16 @@ from agent.errors import UsageProblem
 from agent.git import Git
 from agent.repository import find
 from sandbox import MIB
+from sandbox.contained import container_mark
 from sandbox.scratch import scratch
 
-__all__ = ["check_git", "check_python", "check_runs_disk", "check_settings", "room", "version_in"]
+__all__ = ["check_git", "check_place", "check_python", "check_runs_disk", "check_settings", "room", "version_in"]
 
 OLDEST_GIT = (2, 38)
 GIB = 1024 * MIB
 LITTLE, TOO_LITTLE = 5 * GIB, 500 * MIB
+JOBS = {"GITHUB_ACTIONS": "GitHub", "GITLAB_CI": "GitLab", "CI": "continuous integration"}
+"""What a variable that is `true` tells."""
 FEW_FILES, TOO_FEW_FILES = 50_000, 2_000
 """Of files that can still be made, where a file system counts them."""
 
@@ -25,6 +28,16 @@ FEW_FILES, TOO_FEW_FILES = 50_000, 2_000
 def check_python(_context: Context) -> Finding:
     """Which Python runs which greenward."""
     return ok(f"{platform.python_version()} ({sys.executable}) on {platform.platform()}; greenward {__version__}")
+
+
+def check_place(context: Context) -> Finding:
+    """Whether this is a machine itself, or a container on one, and whose job."""
+    mark = container_mark()
+    where = (
+        f"in a container ({mark} is there)" if mark else "on the machine itself: nothing says that it is a container"
+    )
+    job = next((name for variable, name in JOBS.items() if context.environ.get(variable) == "true"), "")
+    return ok(f"{where}; a job of {job}" if job else where)
 
 
 def check_git(context: Context) -> Finding:

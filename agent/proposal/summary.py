@@ -67,6 +67,7 @@ def summary_of(state: RunState, changed: tuple[Changed, ...], *, commit: str) ->
         model=state.started.model,
         run=state.started.run_id,
         base=state.root_commit[:12],
+        local=state.started.sandbox == "local",
         free=state.tests_are_free,
         green=state.outcome is Outcome.PASSED,
         unseen=UNSEEN,

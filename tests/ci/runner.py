@@ -121,6 +121,7 @@ class GitHub:
             environment = {
                 **QUICKLY, **self.environment, **variables,
                 **{key: self._text(value, inner) for key, value in step.get("env", {}).items()},
+                "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(self.temp),
                 "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), "GITHUB_EVENT_PATH": str(event),
                 "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             }  # fmt: skip
@@ -167,8 +168,8 @@ class GitHub:
                 return self.secrets[name]
             case ["github", "token"]:
                 return self.token
-            case ["github", "action_path"]:
-                return ROOT
+            case ["github", "action_path" | "workspace"] | ["runner", "temp"]:
+                return "/a/path/of/the/machine"  # in a job that is a container, it is none of that container's
             case ["github", "event", *names]:
                 found: Any = self.event
                 for name in names:
@@ -176,8 +177,6 @@ class GitHub:
                 return found
             case ["github", "repository" | "head_ref" as name]:
                 return self.environment.get(f"GITHUB_{name.upper()}", "")
-            case ["runner", "temp"]:
-                return self.temp
             case ["steps", name, "outputs", output]:
                 return context["steps"].get(name, {}).get(output, "")
             case ["needs", name, "outputs", output]:

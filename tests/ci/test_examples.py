@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from agent.commitmessage import compose
-from agent.models.script import Script
+from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from tests.ci.inputs import NotTaken, jobs_of
 from tests.ci.runner import ROOT, GitHub, GitLab, clean
-from tests.e2e.harness import KEY, RED, RIGHT, plan, writes
+from tests.e2e.harness import KEY, PYTEST, RED, RIGHT, greenward, plan, writes
 from tests.gitrepo import git, repository
 from tests.publishing.forge import PROJECT, Forge, bare_of, serving
 
@@ -191,6 +191,29 @@ def test_on_gitlab_a_red_repository_ends_as_a_draft_by_the_api_or_by_the_push(fo
     assert len(forge.asked) == asked
 
 
+def test_on_github_a_job_without_an_engine_leaves_what_nobody_publishes(tmp_path, quick, temp):
+    done = say("", call("finish", status="done"), expect=("nothing isolated them",))
+    settings = f"setup = 'true'\ntest = '{PYTEST}'\n"
+    remote = bare_of(repository(tmp_path / "origin", RED | {"greenward.toml": settings}), tmp_path / "remote.git")
+    with ScriptedServer(Script(replies=(*MENDS.replies, done))) as server:
+        runner = GitHub(
+            workflow=EXAMPLES / "github-local.yml", remote=remote, space=tmp_path / "runs",
+            secrets={"RUNAPI_KEY": KEY}, token=TOKEN, temp=temp, event={"head_commit": {"message": "Change it"}},
+            environment=clean(**quick | {"PYTHONPATH": ""}, **PRICES, GREENWARD_BASE_URL=server.base_url),
+        )  # fmt: skip
+        jobs = runner.run()
+    left = tmp_path / "runs" / "run-1" / "artifact" / "proposal"
+    refused = greenward(
+        "publish", left, "--repo", tmp_path / "runs" / "run-1" / "propose", "--to", "patch", environment=clean()
+    )
+
+    assert {name: job.code for name, job in jobs.items()} == {"propose": 0}, shown(jobs)
+    assert "nothing isolated them: a local sandbox proves nothing" in jobs["propose"].out
+    assert "**Nothing isolated the tests (`--sandbox local`)" in (left / "summary.md").read_text()
+    assert not (left / "proof.json").exists()
+    assert (refused.code, "nothing is proven" in refused.err) == (9, True), refused.said
+
+
 def test_the_jobs_to_copy_are_those_of_the_component():
     assert yaml.safe_load((EXAMPLES / "gitlab.yml").read_text()) == jobs_of(TEMPLATE, {})
 
@@ -240,7 +263,7 @@ def test_no_input_is_part_of_a_command():
         assert not re.search(r"""(?<!")\$(?![A-Z_]+(?:/bin/\w+)?")""", "".join(job["script"]))
 
 
-@pytest.mark.parametrize("name", ["github.yml", "github-label.yml"])
+@pytest.mark.parametrize("name", ["github.yml", "github-label.yml", "github-container.yml"])
 def test_no_job_has_both_the_key_and_a_token_that_may_write(name):
     jobs = yaml.safe_load((EXAMPLES / name).read_text())["jobs"]
     keys = {name for name, job in jobs.items() if "RUNAPI_KEY" in str(job)}
@@ -253,8 +276,7 @@ def test_no_job_has_both_the_key_and_a_token_that_may_write(name):
     ("path", "schema"),
     [
         ("action.yml", "vendor.github-actions"),
-        ("examples/ci/github.yml", "vendor.github-workflows"),
-        ("examples/ci/github-label.yml", "vendor.github-workflows"),
+        *((f"examples/ci/{path.name}", "vendor.github-workflows") for path in sorted(EXAMPLES.glob("github*.yml"))),
     ],
 )
 def test_files_for_github_are_as_its_schemas_say(path, schema):
@@ -273,6 +295,7 @@ def test_the_files_for_gitlab_are_as_its_schema_says(tmp_path):
         [
             BIN / "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform",
             "gitlab-ci", str(tmp_path / "spec.yml"), str(tmp_path / "jobs.yml"), str(EXAMPLES / "gitlab.yml"),
+            str(EXAMPLES / "gitlab-socket.yml"),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -283,9 +306,25 @@ def test_an_auditor_of_workflows_finds_nothing():
     done = subprocess.run(
         [
             BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-config",
-            str(ROOT / "action.yml"), str(EXAMPLES / "github.yml"), str(EXAMPLES / "github-label.yml"),
+            str(ROOT / "action.yml"), *map(str, sorted(EXAMPLES.glob("github*.yml"))),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No findings to report" in done.stdout + done.stderr
+
+
+def test_the_guide_shows_what_the_examples_say():
+    files = {path.name: path.read_text() for path in EXAMPLES.glob("*.yml")}
+    guide = (ROOT / "docs" / "ci.md").read_text()
+    shown = re.findall(r"<!-- of examples/ci/([\w.-]+) -->\n```yaml\n(.*?)```", guide, re.DOTALL)
+
+    assert {name for name, _ in shown} == {
+        "gitlab.yml",
+        "gitlab-socket.yml",
+        "github-container.yml",
+        "github-local.yml",
+    }
+    for name, snippet in shown:
+        assert snippet in files[name]
+    assert guide.count("```yaml") == len(shown)

@@ -47,6 +47,19 @@ def test_a_result_leaves_all_that_another_job_needs(red, tmp_path):
     assert "| `tests/test_sums.py::test_add` | failed | passed |" in (out / "summary.md").read_text()
 
 
+def test_what_nothing_isolated_is_said_to_prove_nothing_wherever_it_is_read(red, tmp_path):
+    ran, manifest = proposed(red, tmp_path / "p")
+
+    assert (ran.code, manifest.outcome, "proof.json" in manifest.files) == (8, "unproven", False)
+    assert "unproven: the tests passed, but nothing isolated them: a local sandbox proves nothing" in ran.out
+    assert (
+        "**Nothing isolated the tests (`--sandbox local`): nothing here is proven"
+        in (tmp_path / "p/summary.md").read_text()
+    )
+    result = json.loads((tmp_path / "p/result.json").read_text())["result"]
+    assert (result["sandbox"], result["verdict"], result["proof_id"]) == ("local", "unproven", "")
+
+
 def test_patch_and_bundle_bring_the_result_to_a_clone(red, tmp_path):
     out, clone = tmp_path / "proposal", tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--bare", str(red), str(clone))

@@ -150,15 +150,16 @@ class Jobs:
         for path in AT_HOME:
             (home / path).parent.mkdir(parents=True, exist_ok=True)
             (home / path).write_text(f"machine elsewhere.example login x password {CANARIES[path]}\n")
-        for name in ("temp", "bin"):
-            (place / name).mkdir()
+        (place / "temp").mkdir()
+        (place / "greenward" / "bin").mkdir(parents=True)
         for name, arguments in {"python": "", "greenward": " -P -m agent"}.items():
-            installed = place / "bin" / name
+            installed = place / "greenward" / "bin" / name
             installed.write_text(f'#!/bin/sh\nexec {sys.executable}{arguments} "$@"\n')
             installed.chmod(0o755)
         found = clean(
             HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(self.room / "cache"),
-            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), PLACE=str(place), GW_PLACE=str(place),
+            TMPDIR=str(place / "temp"), PYTHONPATH=str(ROOT), RUNNER_TEMP=str(place),
+            GW_PLACE=str(place / "greenward"),
         )  # fmt: skip
         if self.kind == "gitlab":
             return found | {"GITLAB_CI": "true", "CI": "true", "TF_BUILD": "True"}

@@ -1,13 +1,17 @@
 """A base image is found, pulled, imported or bootstrapped, in that order, and said to be."""
 
 import gzip
+import hashlib
 import io
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ import pytest
 from sandbox import SandboxUnavailable
 from sandbox.engine import connect
 from sandbox.images import Names, base_image, import_file
+from tests.sandbox.proxy import FROM, Fault, Proxy
 
 pytestmark = pytest.mark.docker
 
@@ -120,6 +125,21 @@ def test_two_that_start_at_once_bootstrap_once(names, tmp_path, mmdebstrap):
     assert len(ids) == 1
     assert ids.pop().startswith("sha256:")
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+def test_an_image_that_another_job_made_of_the_same_name_meanwhile_is_no_damage(client, names, tmp_path):
+    with Proxy(tmp_path / "engine.sock") as proxy, ThreadPoolExecutor() as pool, closing(connect(proxy.host)) as slow:
+        proxy.arm(Fault(where=FROM, after=b'{"status":"sha256:', at=0, what="delay", seconds=1.5))
+        late = pool.submit(slow.import_image, io.BytesIO(filesystem("mine")), reference=names.default)
+        while not proxy.struck:
+            time.sleep(0.01)
+        theirs = client.import_image(io.BytesIO(filesystem("theirs")), reference=names.default)
+        assert late.result() == theirs
+    mine = f"sha256:{hashlib.sha256(filesystem('mine')).hexdigest()}"
+    left = subprocess.run(["docker", "images", "-qf", "dangling=true"], capture_output=True, text=True, check=True)
+    for image in left.stdout.split():
+        if client.image(image).layers == (mine,):
+            client.remove_image(image)
 
 
 def test_a_bootstrap_that_fails_leaves_no_image(client, names, tmp_path, mmdebstrap):

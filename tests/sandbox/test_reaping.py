@@ -100,6 +100,39 @@ def test_one_that_has_ended_is_removed_once_its_time_is_over_wherever_its_owner_
 
 
 @pytest.mark.docker
+def test_what_a_killed_job_left_that_is_not_seen_from_here_is_removed_long_before_its_time_is_over(
+    client, make, here, dead
+):
+    unseen = replace(dead, namespace="pid:[1]")
+    ended, never_begun, running = make(unseen), make(unseen), make(unseen)
+    held_open = client.attach(running)
+    for each in (ended, running):
+        client.start(each)
+    client.attach(ended).close()
+    client.kill(ended)
+    limit = time.monotonic() + PATIENCE
+    while client.state(ended).exit_code is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(2.1)  # the engine counts whole seconds
+    late = ids(leftovers(client, here))
+    found = ids(leftovers(client, here, idle=1.0))
+    held_open.close()
+
+    assert not late.keys() & {ended, never_begun, running}
+    assert {ended: OVER, never_begun: OVER}.items() <= found.items()
+    assert running not in found
+
+
+@pytest.mark.docker
+def test_one_that_has_just_ended_is_still_its_owners_however_long_it_ran(client, make, here, dead):
+    made = make(replace(dead, namespace="pid:[1]"))
+    client.start(made)
+    time.sleep(3.1)
+    client.kill(made)
+    assert made not in ids(leftovers(client, here, idle=3.0))
+
+
+@pytest.mark.docker
 def test_one_that_has_ended_and_whose_owner_lives_is_its_owners(client, make, here):
     kept = make(here, **LONG_AGO)
     time.sleep(1.1)

@@ -56,6 +56,10 @@ def in_it(environment, script):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def docker(*arguments):
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def wheel():
     """A package with one module, as pip takes it."""
     buffer = io.BytesIO()
@@ -195,6 +199,23 @@ def test_a_setup_that_fails_says_why_without_credentials_and_leaves_nothing(clie
 
 
 @pytest.mark.docker
+def test_what_another_job_made_meanwhile_is_taken(client, cache, made):
+    """Jobs that are containers have a directory each for their locks, and do not wait for one another."""
+    setup, theirs = Setup(script=f"echo begun; sleep 1; echo {uuid.uuid4().hex}"), []
+    key = setup_key(setup, client.image(DEFAULT).id)
+
+    def heard(line):
+        if line == "begun":
+            other = docker("create", DEFAULT)
+            theirs.append(
+                docker("commit", "--change", f"LABEL greenward.setup={key}", other, f"greenward-env:{key[:32]}")
+            )
+            docker("rm", other)
+
+    made.append(DockerEngine(client, host=os.environ, cache=cache).prepare(setup, heard))
+    assert [made[-1].id] == theirs
+
+
 def test_the_first_failing_command_of_a_script_ends_the_setup(prepare):
     with pytest.raises(SetupFailed, match="exit code 1"):
         prepare(Setup(script="false\ntrue"))
