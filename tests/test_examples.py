@@ -13,6 +13,8 @@ from tests.e2e.harness import ROOT, entries, greenward, subjects, variables
 from tests.gitrepo import git
 from tests.readme import README, block_after, masked
 
+pytestmark = pytest.mark.untraced
+
 RECHECKED = "02"
 """The example with commands and runs of some tests: it is executed a second time."""
 

@@ -25,6 +25,8 @@ from tests.e2e.harness import (
 )
 from tests.gitrepo import git, put, repository, state
 
+pytestmark = pytest.mark.untraced
+
 NOWHERE = {"GREENWARD_BASE_URL": "http://127.0.0.1:9/v1"}
 """A server that nobody reaches, and on this machine, so that nothing is sent by mistake."""
 QUOTA = {

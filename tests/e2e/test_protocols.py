@@ -3,6 +3,8 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from agent.events import CallFailed, CallReserved, ModelReplied
 from agent.folding import fold
 from agent.models.capabilities import Capabilities
@@ -27,6 +29,8 @@ from tests.e2e.harness import (
 )
 from tests.gitrepo import git, repository
 from tests.models.fakes import TextServer
+
+pytestmark = pytest.mark.untraced
 
 PROTOCOLS = {
     "tools": ((), "auto"),

@@ -31,6 +31,8 @@ from tests.e2e.harness import (
 )
 from tests.gitrepo import git
 
+pytestmark = pytest.mark.untraced
+
 VALIDATOR = Draft202012Validator(json.loads((ROOT / "docs" / "result.schema.json").read_text("utf-8")))
 BETTER, WORST = writes("A first try.", WORSE), writes("Another one.", "def add(a, b):\n    raise ValueError\n")
 MENDED = (writes("It has to add.", RIGHT), say("That is all."))

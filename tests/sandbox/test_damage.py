@@ -59,7 +59,7 @@ def test_a_fault_at_any_stage_of_a_command_is_an_error_or_changes_nothing(tmp_pa
 def test_a_fault_at_any_stage_of_a_test_run_is_made_up_for_or_an_error(tmp_path):
     patient = Patience(prompt=10.0, creation=20.0, first_answer=10.0, transfer=10.0, stop=0.5, end=5.0)
     kinds = ("cut", "corrupt")
-    came = sweep(tmp_path, of_a_suite(tmp_path), kinds, seed=3, most=12, workers=WORKERS, patience=patient)
+    came = sweep(tmp_path, of_a_suite(tmp_path), kinds, seed=3, most=8, workers=WORKERS, patience=patient)
     assert [each for each in came if each.wrong] == []
     assert [each for each in came if each.ended and each.ended.attempts > 1]
 

@@ -21,7 +21,7 @@ from tests.stateful.user import ACTIONS
 pytestmark = pytest.mark.untraced
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
-BY_DEFAULT = 18
+BY_DEFAULT = 12
 SETTINGS = settings(
     max_examples=EXAMPLES or BY_DEFAULT,
     stateful_step_count=30,
