@@ -91,7 +91,7 @@ class Job:
 def unseen() -> dict[str, str]:
     """A repository for which no engine has an environment yet."""
     files = {**project(TESTS - 1), PATH: FAULT, "tests/test_fault.py": TEST}
-    return files | {"requirements.txt": f"attrs\n# {time.time_ns()}\n"}
+    return files | {"requirements.txt": f"attrs!=0.0.{time.time_ns()}\n"}
 
 
 @dataclass(slots=True)
