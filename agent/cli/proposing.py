@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -71,8 +72,11 @@ class Proposing:
         """Write what a run came to, and say where."""
         self._write(state, exit_code_of(state, self._options))
         if self._out is not None:
-            where = one_line(str(self._out))
-            console.tell(f"proposal: {where}; where the token is, `greenward publish {where} --to ...` takes it up")
+            told = f"proposal: {one_line(str(self._out))}"
+            if state.finished and state.finished.proof and state.result_tree != state.root_tree:
+                command = f"greenward publish {one_line(shlex.quote(str(self._out)))} --to ..."
+                told += f"; where the token is, `{command}` takes it up"
+            console.tell(told)
 
     def failed(self, error: BaseException) -> None:
         """Write as much as there is of a run that was stopped."""

@@ -89,6 +89,7 @@ def test_on_github_a_red_repository_ends_as_one_draft_until_the_counter_stops_it
         assert request["draft"] is True
         assert ROW.search(request["body"]), request["body"]
         assert first["propose"].outputs == {"outcome": "passed", "changed": "true"}
+        assert "; where the token is, `greenward publish proposal --to ...` takes it up\n" in first["propose"].out
         assert "checked: 1 commit on " in first["publish"].out
 
         second = runner.run()
