@@ -13,9 +13,9 @@ from agent.models.script import Script, call, say
 from agent.models.server import ScriptedServer
 from tests.ci.inputs import NotTaken, jobs_of
 from tests.ci.runner import ROOT, GitHub, GitLab, clean
-from tests.e2e.harness import KEY, PYTEST, RED, RIGHT, greenward, plan, writes
+from tests.e2e.harness import KEY, PRICES, PYTEST, RED, RIGHT, greenward, plan, writes
 from tests.gitrepo import git, repository
-from tests.publishing.forge import PROJECT, Forge, bare_of, serving
+from tests.publishing.forge import PROJECT, Forge, bare_of, serving, variables_of
 
 BIN = Path(sys.executable).parent
 EXAMPLES = ROOT / "examples" / "ci"
@@ -29,7 +29,6 @@ OWN_NAMES = dict.fromkeys(
     "raise SystemExit('code of the repository')\n",
 )
 """What modules of greenward and of Python are called, too: none of it may be imported by a job."""
-PRICES = {"GREENWARD_PRICES_INPUT": "0.48", "GREENWARD_PRICES_CACHED": "0.08", "GREENWARD_PRICES_OUTPUT": "2.0"}
 
 
 @pytest.fixture
@@ -56,19 +55,12 @@ def temp(tmp_path_factory):
 
 
 def on_github(forge, server, quick):
-    return clean(
-        **quick | {"PYTHONPATH": ""}, **PRICES, GREENWARD_BASE_URL=server.base_url, GITHUB_REPOSITORY=PROJECT,
-        GITHUB_SERVER_URL=f"{forge.url}/git", GITHUB_API_URL=f"{forge.url}/api/v3", GITHUB_REF_NAME="main",
-        GITHUB_REF_TYPE="branch", GITHUB_EVENT_NAME="push",
-    )  # fmt: skip
+    told = variables_of("github", forge) | {"GITHUB_EVENT_NAME": "push"}
+    return clean(**quick | {"PYTHONPATH": ""}, **PRICES, **told, GREENWARD_BASE_URL=server.base_url)
 
 
 def on_gitlab(forge, server, quick):
-    return clean(
-        **quick, **PRICES, GREENWARD_BASE_URL=server.base_url, CI_PROJECT_ID="42", CI_PROJECT_PATH=PROJECT,
-        CI_SERVER_URL=f"{forge.url}/git", CI_PROJECT_URL=f"{forge.url}/git/{PROJECT}",
-        CI_API_V4_URL=f"{forge.url}/api/v4", CI_DEFAULT_BRANCH="main", CI_COMMIT_BRANCH="main",
-    )  # fmt: skip
+    return clean(**quick, **PRICES, **variables_of("gitlab", forge), GREENWARD_BASE_URL=server.base_url)
 
 
 def shown(done):

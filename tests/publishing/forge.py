@@ -295,3 +295,16 @@ def bare_of(root: Path, place: Path) -> Path:
     git(root, "clone", "-q", "--bare", str(root), str(place))
     git(place, "config", "http.receivepack", "true")
     return place
+
+
+def variables_of(kind: str, forge: Forge) -> dict[str, str]:
+    """What a job on a forge of that kind is told of it; no token."""
+    if kind == "gitlab":
+        return {
+            "CI_PROJECT_ID": "42", "CI_PROJECT_PATH": PROJECT, "CI_SERVER_URL": f"{forge.url}/git",
+            "CI_API_V4_URL": f"{forge.url}/api/v4", "CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "main",
+        }  # fmt: skip
+    return {
+        "GITHUB_REPOSITORY": PROJECT, "GITHUB_SERVER_URL": f"{forge.url}/git", "GITHUB_API_URL": f"{forge.url}/api/v3",
+        "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
+    }  # fmt: skip

@@ -19,7 +19,7 @@ from agent.models.server import ScriptedServer
 from tests.ci.runner import ROOT, clean
 from tests.e2e.harness import PATIENCE, PRICES
 from tests.gitrepo import git
-from tests.publishing.forge import PROJECT, Forge, serving
+from tests.publishing.forge import PROJECT, Forge, serving, variables_of
 from tests.redteam.canaries import canary
 from tests.redteam.repository import ISSUE, Checkout, build, check_out, state
 
@@ -135,7 +135,8 @@ class Jobs:
         if self.evidence.out.is_dir():
             subprocess.run(["cp", "-r", self.evidence.out, place / "work" / "proposal"], check=True)
         before = state(place / "work")
-        environment = self._environment(place) | on(self.kind, forge)
+        environment = self._environment(place) | variables_of(self.kind, forge)
+        environment |= {"GREENWARD_TOKEN": TOKEN} if self.kind == "gitlab" else {}
         inputs = {"job": "publish", "token": TOKEN}
         github = self.kind == "github"
         script, variables = _action(inputs) if github else _gitlab("greenward-publish", self.command)
@@ -222,19 +223,6 @@ class Jobs:
         add |= files(evidence.out, "proposal")
         if (evidence.out / "fix.bundle").exists():
             add["proposal, objects"] = unbundled(forge.remote, evidence.out / "fix.bundle", self.room / "unbundled")
-
-
-def on(kind: str, forge: Forge) -> dict[str, str]:
-    """The variables of a job on the forge."""
-    if kind == "gitlab":
-        return {
-            "GREENWARD_TOKEN": TOKEN, "CI_PROJECT_ID": "42", "CI_PROJECT_PATH": PROJECT, "CI_COMMIT_BRANCH": "main",
-            "CI_SERVER_URL": f"{forge.url}/git", "CI_API_V4_URL": f"{forge.url}/api/v4", "CI_DEFAULT_BRANCH": "main",
-        }  # fmt: skip
-    return {
-        "GITHUB_REPOSITORY": PROJECT, "GITHUB_API_URL": f"{forge.url}/api/v3", "GITHUB_REF_NAME": "main",
-        "GITHUB_SERVER_URL": f"{forge.url}/git", "GITHUB_REF_TYPE": "branch",
-    }  # fmt: skip
 
 
 def _action(given: Mapping[str, str]) -> tuple[str, dict[str, str]]:

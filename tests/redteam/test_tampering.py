@@ -9,9 +9,9 @@ import pytest
 from tests.ci.runner import clean
 from tests.e2e.harness import ROOT, Ran, greenward
 from tests.gitrepo import git
-from tests.publishing.forge import Forge, serving
+from tests.publishing.forge import Forge, serving, variables_of
 from tests.redteam.canaries import Search
-from tests.redteam.jobs import CANARIES, TOKEN, on
+from tests.redteam.jobs import CANARIES, TOKEN
 from tests.redteam.tampering import TAMPERINGS
 
 pytestmark = [pytest.mark.docker, pytest.mark.untraced]
@@ -37,7 +37,7 @@ def attempts(honest, tmp_path_factory):
     root = room / "root"
     git(room, "clone", "-q", str(honest.forge.remote), str(root))
     with serving(Forge(remote=honest.forge.remote, token=TOKEN)) as forge, ThreadPoolExecutor(2) as both:
-        environment = clean(PYTHONPATH=str(ROOT), GITHUB_TOKEN=TOKEN, **on("github", forge))
+        environment = clean(PYTHONPATH=str(ROOT), GITHUB_TOKEN=TOKEN, **variables_of("github", forge))
 
         def tampered(name, tamper):
             out = room / name.replace(" ", "-").replace("'", "")
